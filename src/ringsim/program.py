@@ -1,0 +1,144 @@
+"""A schedule priced on a topology: the one place where alpha, beta and gamma meet.
+
+Engines see nothing but this. Bytes, seconds and bytes per second; no card, no fabric, no algorithm.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.fabric import Protocol
+from ringsim.schedule import Schedule
+from ringsim.topology import LANE, Topology
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class ProgramError(ValueError):
+    """A program that can never finish; the message names a row that waits for ever."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Rows with routes and costs, shape ``[rows]`` unless said otherwise.
+
+    Attributes
+    ----------
+    bandwidth : float array, shape ``[links]``, bytes/s
+    route_offsets, route_links : int arrays, shapes ``[rows + 1]`` and ``[hops]``
+        Row *v* occupies ``route_links[route_offsets[v]:route_offsets[v + 1]]`` while it sends.
+    bytes : float array
+        Of one firing, on the wire.
+    count, reduces : int arrays
+        Firings, and how many of them, the first ones, are reduced on arrival.
+    latency : float array, seconds
+        From the last byte's leaving to its arrival: the links' latencies and the protocol's step.
+    work : float array, seconds
+        Reducing one firing into the destination.
+    overhead : float array, seconds
+        What the sender spends before each firing.
+    cap : float array, bytes/s
+        The most a row may send at, whatever the links would give it.
+    after : int array
+        Row on the same connection that must have left before this one begins, −1 for none.
+    dep_offsets, dep_row, dep_lag : int arrays
+        As in `Schedule`.
+    startup : float, seconds
+        Before anything moves.
+    """
+
+    bandwidth: Floats
+    route_offsets: Ints
+    route_links: NDArray[np.int32]
+    bytes: Floats
+    count: Ints
+    reduces: Ints
+    latency: Floats
+    work: Floats
+    overhead: Floats
+    cap: Floats
+    after: Ints
+    dep_offsets: Ints
+    dep_row: Ints
+    dep_lag: Ints
+    startup: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        """Connections that repeat."""
+        return len(self.count)
+
+    @property
+    def transfers(self) -> int:
+        """Firings of all rows together."""
+        return int(self.count.sum())
+
+    @property
+    def wire_bytes(self) -> float:
+        """Bytes that leave a sender, all firings together."""
+        return float((self.bytes * self.count).sum())
+
+    def row_of_hop(self) -> Ints:
+        """Row that each entry of `route_links` belongs to, shape ``[hops]``."""
+        return np.repeat(np.arange(self.rows), np.diff(self.route_offsets))
+
+    def load(self) -> Floats:
+        """Bytes that cross each link, shape ``[links]``."""
+        total = (self.bytes * self.count)[self.row_of_hop()]
+        return np.bincount(self.route_links, weights=total, minlength=len(self.bandwidth))
+
+    def top_rate(self) -> Floats:
+        """Rate of each row when it is alone, bytes/s: the least of its cap and its links."""
+        rate = self.cap.copy()
+        np.minimum.at(rate, self.row_of_hop(), self.bandwidth[self.route_links])
+        return rate
+
+
+def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: float) -> Program:
+    """Route every row and give it its costs.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    topology : Topology
+    protocol : Protocol
+        Of one algorithm, with its step costs, wire overhead, caps and way of sharing.
+    payload : float
+        Bytes of the vector that is reduced. It may divide unevenly: bytes are a fluid here, as in every alpha-beta
+        formula, so 8 bytes on 1,024 cards travel as 1,024 chunks of 1/128 byte rather than as padding.
+    """
+    offsets, links = topology.routes(schedule.source, schedule.target, schedule.channel)
+    row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
+    latency = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
+    inside = schedule.source // topology.group == schedule.target // topology.group
+    latency += np.where(inside, protocol.step_scale_up, protocol.step_network)
+
+    cap = np.full(schedule.rows, protocol.channel_cap)
+    if protocol.share == "reserved":
+        # The library divided each scale-up link among its channels when it searched its graph: a channel does not
+        # speed up because another happens to be idle.
+        sharing = np.bincount(links, minlength=topology.links)
+        scale_up = topology.kind[links] <= LANE
+        part = topology.bandwidth[links] / sharing[links]
+        np.minimum.at(cap, row_of_hop[scale_up], part[scale_up])
+
+    message = payload / schedule.units
+    return Program(
+        bandwidth=topology.bandwidth,
+        route_offsets=offsets,
+        route_links=links,
+        bytes=np.full(schedule.rows, message * protocol.wire),
+        count=schedule.count,
+        reduces=schedule.reduces,
+        latency=latency,
+        work=np.full(schedule.rows, message / protocol.reduce_bandwidth),
+        overhead=np.full(schedule.rows, protocol.send_overhead),
+        cap=cap,
+        after=schedule.after,
+        dep_offsets=schedule.dep_offsets,
+        dep_row=schedule.dep_row,
+        dep_lag=schedule.dep_lag,
+        startup=protocol.startup,
+    )
