@@ -47,26 +47,32 @@ class Wire:
         self.left: dict[int, float] = {}  # bytes still to go
         self.rates: dict[int, float] = {}
         self.done: dict[int, simpy.Event] = {}
-        self.since, self.version = 0.0, 0
+        self.since, self.version, self.stale = 0.0, 0, False
 
     def send(self, row: int) -> simpy.Event:
         """Start a firing of `row` now; the event fires when its last byte has left."""
         self._catch_up()
         self.left[row], self.done[row] = float(self.program.bytes[row]), self.env.event()
-        done = self.done[row]
-        self._share_again()
-        return done
+        self._share_soon()
+        return self.done[row]
+
+    def _share_soon(self) -> None:
+        # Rates do not matter until time passes, so whatever else joins or leaves at this instant comes first.
+        self.version += 1
+        if not self.stale:
+            self.stale = True
+            self.env.timeout(0.0).callbacks.append(lambda _: self._share())
 
     def _catch_up(self) -> None:
         for row, rate in self.rates.items():
             self.left[row] -= rate * (self.env.now - self.since)
         self.since = self.env.now
 
-    def _share_again(self) -> None:
+    def _share(self) -> None:
+        self.stale = False
         program, offsets = self.program, self.program.route_offsets
         routes = {v: program.route_links[offsets[v] : offsets[v + 1]].tolist() for v in self.left}
         self.rates = max_min(routes, {v: float(program.cap[v]) for v in self.left}, self.bandwidth)
-        self.version += 1
         if self.left:
             self.env.process(self._until_next(self.version))
 
@@ -77,9 +83,9 @@ class Wire:
         if version == self.version:  # otherwise someone joined and this is no longer the end of anything
             self._catch_up()
             for row in sorted(v for v in wait if wait[v] <= soonest):
-                del self.left[row]
+                del self.left[row], self.rates[row]
                 self.done.pop(row).succeed()
-            self._share_again()
+            self._share_soon()
 
 
 def simulate(program: Program, *, progress: Callable[[int], None] | None = None) -> Trace:

@@ -1,0 +1,175 @@
+"""Max-min fair rates, kept up to date as rows come and go.
+
+Rates are max-min fair if and only if every row is at its cap or has a *bottleneck*: a full link on which nobody is
+faster (D. Bertsekas, R. Gallager, "Data Networks", 1992, section 6.5). So it is enough to share again among the rows on
+the links that were touched, everybody else standing still, and then to ask whether everybody else still has a
+bottleneck and leaves one to these. Who does not joins in, until nobody does. Changes mostly die out after a hop or two,
+which is what makes large clusters cheap; where they do not, this ends with progressive filling of the whole component.
+"""
+
+import numpy as np
+
+from ringsim.engines.compiled.heap import schedule
+from ringsim.engines.compiled.kernel import Ints, kernel
+from ringsim.engines.compiled.tables import Table
+
+#: Rates and limits this close, relatively, are equal.
+ROUNDING = 1e-13
+
+
+@kernel
+def join(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int) -> None:
+    """Put row `v` on its tight links. Its rate follows when the instant is over."""
+    for h in range(R[v].hop, R[v].hop_end):
+        link = H[h].link
+        first = L[link].head
+        H[h].next = first
+        H[h].previous = -1
+        if first >= 0:
+            H[first].previous = h
+        L[link].head = h
+        touch(L, clock, touched, link)
+
+
+@kernel
+def part(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int) -> None:
+    """Take row `v` off its tight links."""
+    for h in range(R[v].hop, R[v].hop_end):
+        link, before, after = H[h].link, H[h].previous, H[h].next
+        if before >= 0:
+            H[before].next = after
+        else:
+            L[link].head = after
+        if after >= 0:
+            H[after].previous = before
+        touch(L, clock, touched, link)
+
+
+@kernel
+def touch(L: Table, clock: Table, touched: Ints, link: int) -> None:
+    """Note that the share of `link` has to be looked at."""
+    if L[link].marked == 0:
+        L[link].marked = 1
+        touched[clock[0].touched] = link
+        clock[0].touched += 1
+
+
+@kernel
+def include(R: Table, clock: Table, included: Ints, v: int) -> None:
+    """Let row `v` take part in the new sharing."""
+    if R[v].marked == 0:
+        R[v].marked = 1
+        included[clock[0].included] = v
+        clock[0].included += 1
+
+
+@kernel
+def share(R: Table, L: Table, H: Table, heap: Ints, clock: Table, touched: Ints, included: Ints) -> None:
+    """Make all rates max-min fair again and move the events of the rows whose rate changed."""
+    now = clock[0].now
+    for i in range(clock[0].touched):
+        h = L[touched[i]].head
+        while h >= 0:
+            include(R, clock, included, H[h].row)
+            h = H[h].next
+    settled = 0
+    while settled < clock[0].included:
+        for i in range(settled, clock[0].included):
+            v = included[i]
+            for h in range(R[v].hop, R[v].hop_end):
+                touch(L, clock, touched, H[h].link)
+        settled = clock[0].included
+        fill(R, L, H, clock, touched, included)
+        for i in range(clock[0].touched):
+            challenge(R, L, H, clock, included, touched[i])
+    for i in range(clock[0].included):
+        v = included[i]
+        R[v].marked = 0
+        if R[v].trial != R[v].rate:
+            R[v].to_go = max(0.0, R[v].to_go - R[v].rate * (now - R[v].since))
+            R[v].rate = R[v].trial
+            R[v].since = now
+            schedule(R, heap, clock, v, now + R[v].to_go / R[v].rate)
+    for i in range(clock[0].touched):
+        L[touched[i]].marked = 0
+    clock[0].touched = 0
+    clock[0].included = 0
+
+
+@kernel
+def fill(R: Table, L: Table, H: Table, clock: Table, touched: Ints, included: Ints) -> None:
+    """Fill progressively among the included rows, with what the others leave of each touched link."""
+    links, left = clock[0].touched, clock[0].included
+    for i in range(links):
+        link = touched[i]
+        free, rising = L[link].bandwidth, 0
+        h = L[link].head
+        while h >= 0:
+            v = H[h].row
+            if R[v].marked:
+                rising += 1
+            else:
+                free -= R[v].rate
+            h = H[h].next
+        L[link].free = max(free, 0.0)
+        L[link].rising = rising
+    while left > 0:
+        level = np.inf
+        for i in range(links):
+            if L[touched[i]].rising > 0:
+                level = min(level, L[touched[i]].free / L[touched[i]].rising)
+        for i in range(left):
+            level = min(level, R[included[i]].cap)
+        # Whoever has met a limit is moved behind `left`; limits that differ by roundings are one.
+        full, before, i = level * (1 + ROUNDING), left, 0
+        while i < left:
+            v = included[i]
+            met = R[v].cap <= full
+            R[v].bottleneck = -1
+            for h in range(R[v].hop, R[v].hop_end):
+                link = H[h].link
+                if L[link].free <= full * L[link].rising:
+                    met = True
+                    R[v].bottleneck = link
+            if met:
+                left -= 1
+                included[i] = included[left]
+                included[left] = v
+            else:
+                i += 1
+        for i in range(left, before):
+            v = included[i]
+            rate = min(level, R[v].cap)
+            R[v].trial = rate
+            for h in range(R[v].hop, R[v].hop_end):
+                link = H[h].link
+                L[link].free = max(L[link].free - rate, 0.0)
+                L[link].rising -= 1
+
+
+@kernel
+def challenge(R: Table, L: Table, H: Table, clock: Table, included: Ints, link: int) -> None:
+    """Include the rows on `link` that lost their bottleneck there or stand in the way of an included row's."""
+    full = L[link].free <= ROUNDING * L[link].bandwidth
+    fastest, held, others = 0.0, np.inf, 0
+    h = L[link].head
+    while h >= 0:
+        v = H[h].row
+        if R[v].marked:
+            fastest = max(fastest, R[v].trial)
+            if R[v].bottleneck == link:
+                held = min(held, R[v].trial)
+        else:
+            others += 1
+            fastest = max(fastest, R[v].rate)
+        h = H[h].next
+    if others == 0:
+        return
+    h = L[link].head
+    while h >= 0:
+        v = H[h].row
+        if R[v].marked == 0:
+            lost = R[v].bottleneck == link and (not full or R[v].rate * (1 + ROUNDING) < fastest)
+            if lost or R[v].rate > held * (1 + ROUNDING):
+                include(R, clock, included, v)
+        h = H[h].next

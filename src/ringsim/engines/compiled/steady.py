@@ -1,0 +1,110 @@
+"""Jumping over whole periods of the event loop.
+
+The loop is a deterministic machine whose future depends only on its state relative to now: who waits or sends, until
+when, how many bytes are to go, which deliveries are under way. If that is what it was at an earlier moment, with every
+row that moved having fired P times since, the same happens again and again, until some row reaches a firing at which
+its rules change: its last, its last REDUCE, the first that has an input, or one that lets another row begin.
+"""
+
+import numpy as np
+
+from ringsim.engines.compiled.kernel import SAME, Floats, Ints, kernel
+from ringsim.engines.compiled.tables import IDLE, SENDING, Table
+
+
+@kernel
+def to_go(R: Table, clock: Table, v: int) -> float:
+    """Bytes that row `v` has still to send now."""
+    return R[v].to_go - R[v].rate * (clock[0].now - R[v].since)
+
+
+@kernel
+def remember(
+    R: Table, clock: Table, arrival: Floats, fired: Ints, keys: Floats, bytes: Floats, arrived: Floats
+) -> None:
+    """Keep the state of this moment."""
+    for v in range(len(R)):
+        fired[v] = R[v].fired
+        keys[v] = R[v].key
+        bytes[v] = to_go(R, clock, v)
+    arrived[:] = arrival
+
+
+@kernel
+def same(
+    R: Table, clock: Table, arrival: Floats, fired: Ints, keys: Floats, bytes: Floats, arrived: Floats,
+    saved_at: float, period: int,
+) -> bool:  # fmt: skip
+    """Whether everything relative to now is as it was at `saved_at`, moved rows being `period` firings on."""
+    now, depth = clock[0].now, arrival.shape[0]
+    allowed = SAME * (now - saved_at)
+    for v in range(len(R)):
+        moved = R[v].fired - fired[v]
+        if moved == 0:
+            if R[v].phase != IDLE:
+                return False
+            continue
+        if moved != period:
+            return False
+        # An idle row has no event: its key is in the past, and so it must have been then.
+        if abs(max(keys[v] - saved_at, 0.0) - max(R[v].key - now, 0.0)) > allowed:
+            return False
+        if R[v].phase == SENDING and R[v].hop < R[v].hop_end:
+            if abs(to_go(R, clock, v) - bytes[v]) > R[v].rate * allowed:
+                return False
+        for j in range(1, min(depth, fired[v]) + 1):
+            here = max(arrival[(R[v].fired - j) % depth, v] - now, 0.0)
+            then = max(arrived[(fired[v] - j) % depth, v] - saved_at, 0.0)
+            if abs(then - here) > allowed:
+                return False
+    return True
+
+
+@kernel
+def room(R: Table, D: Table, fired: Ints, period: int) -> int:
+    """How many whole periods fit in before some row's rules change."""
+    most = 2**62
+    for v in range(len(R)):
+        q = R[v].fired
+        if q >= R[v].count:
+            continue
+        moves = q != fired[v]
+        if moves:
+            most = min(most, (R[v].count - q - 1) // period)
+            if R[v].work > 0.0 and q < R[v].reduces:
+                most = min(most, (R[v].reduces - q - 1) // period)
+        for d in range(R[v].input, R[v].input_end):
+            u, lag = D[d].row, D[d].lag
+            if moves:
+                if q < lag:
+                    most = min(most, (lag - q - 1) // period)
+                if q < R[u].count + lag:
+                    most = min(most, (R[u].count + lag - q - 1) // period)
+            elif R[u].fired != fired[u] and R[u].fired <= q - lag:
+                most = min(most, (q - lag - R[u].fired) // period)
+    return most
+
+
+@kernel
+def carry(
+    R: Table, heap: Ints, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
+) -> None:
+    """Repeat the last period, `shift` seconds long, `periods` times at once."""
+    by, skip, depth = periods * shift, periods * period, arrival.shape[0]
+    recent = np.empty(depth)
+    for v in range(len(R)):
+        if R[v].fired == fired[v]:
+            continue
+        for j in range(1, depth + 1):
+            recent[j - 1] = arrival[(R[v].fired - j) % depth, v] + by
+        R[v].fired += skip
+        for j in range(1, depth + 1):
+            arrival[(R[v].fired - j) % depth, v] = recent[j - 1]
+        R[v].finish = max(R[v].finish, recent[0])
+        R[v].left += by
+        R[v].since += by
+        clock[0].jumped += skip
+    # Whoever waits or sends has moved, so the heap keeps its order.
+    for place in range(clock[0].size):
+        R[heap[place]].key += by
+    clock[0].now += by

@@ -1,0 +1,274 @@
+"""Run a schedule on real arrays and prove it: an engine times a wrong schedule to the last digit and never notices.
+
+Time plays no part. Firings go in *waves*: a wave is every row's next firing that the waves before it allow. All
+sends of a wave read the state before it, then all are applied. That is one timing of many, and a forgiving one: the
+lockstep of a ring comes out right even when every dependency is taken away. So the proof has two halves:
+
+* in waves, every rank ends with each rank's contribution exactly once;
+* no other timing ends differently, because any two firings that disagree about a unit of a rank are ordered by
+  dependencies. Two disagree when one writes what the other reads, or when both write and one is a COPY. Two REDUCEs
+  never do, a sum has no order: the children of a tree meet like that. (Floats differ in their last bits by it, but
+  only where the sum is made; all ranks receive copies of that one.) A COPY that happens to change nothing still counts.
+
+Overwriting too early is as wrong as reading too early. When a ring of *p* has sent a chunk on, it overwrites it
+*p* − 1 firings later, and only the chain of waits all the way round keeps the two apart. So the order has to be the
+whole of Lamport's happened-before: a vector clock per row. It rests on what rows wait for and on one rule more, that
+a connection delivers in the order in which it sends.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.schedule import Ints, Schedule
+
+Number = TypeVar("Number", bound=np.generic)
+
+#: One wave: the rows that fire, ascending, and which of its firings each one is at.
+Wave = tuple[Ints, Ints]
+
+#: Up to here every contribution is counted; beyond, fingerprints find the units that are worth counting.
+MOST_COUNTED = 128
+#: Memory for the vectors of a proof. Units do not meet, so they can be proved in blocks.
+MOST_BYTES = 1 << 28
+
+READ, REDUCE, COPY = range(3)
+
+
+class ValuesError(Exception):
+    """A schedule that leaves a wrong sum, may leave one, or never ends; the message says where and why."""
+
+
+def execute(schedule: Schedule, vectors: NDArray[Number]) -> NDArray[Number]:
+    """Run a schedule: a REDUCE adds the sender's unit into the receiver's, a COPY overwrites it.
+
+    What several rows add to one unit in one wave is added in row order, so floats repeat bit for bit. Where `prove`
+    does not accept the schedule, this is what one timing leaves and others may leave something else.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    vectors : array, shape ``[ranks, units, width]``
+        What each rank contributes, of any type that adds. Left as it is.
+
+    Returns
+    -------
+    array, shape ``[ranks, units, width]``, of the same type
+
+    Raises
+    ------
+    ValueError
+        If `vectors` has another shape.
+    ValuesError
+        If rows wait for each other in a circle.
+    """
+    if vectors.ndim != 3 or vectors.shape[:2] != (schedule.ranks, schedule.units):
+        raise ValueError(
+            f"vectors have shape {vectors.shape}, not [{schedule.ranks}, {schedule.units}, width]"
+        )
+    state = vectors.copy()
+    _apply(schedule, _waves(schedule), state)
+    return state
+
+
+def prove(schedule: Schedule) -> None:
+    """Check that every rank ends with every contribution exactly once, whatever the timing.
+
+    Parameters
+    ----------
+    schedule : Schedule
+
+    Raises
+    ------
+    ValuesError
+        If a contribution is missing or counted more than once (names rank, unit and contributor), if nothing orders
+        two firings that disagree (names rank, unit and both rows), or if rows wait for each other in a circle.
+    """
+    waves = list(_waves(schedule))
+    counted = schedule.ranks <= MOST_COUNTED
+    block = max(1, MOST_BYTES // (schedule.ranks * (4 * schedule.ranks if counted else 16)))
+    for low in range(0, schedule.units, block):
+        units = range(low, min(low + block, schedule.units))
+        for suspects in [units] if counted else _suspects(schedule, waves, units):
+            _count(schedule, waves, suspects)
+    if waves:
+        _check_order(schedule, waves)
+
+
+def _name(schedule: Schedule, row: int) -> str:
+    return f"row {row} ({schedule.source[row]} → {schedule.target[row]}, channel {schedule.channel[row]})"
+
+
+def _waves(schedule: Schedule) -> Iterator[Wave]:
+    """Fire every row that may, wave after wave, until all are done; raises ValuesError if some never are."""
+    count, after, on, lag = schedule.count, schedule.after, schedule.dep_row, schedule.dep_lag
+    everyone = np.arange(schedule.rows)
+    waiting = np.repeat(everyone, np.diff(schedule.dep_offsets))
+    last = count[on] - 1
+    done = np.zeros(schedule.rows, np.int64)
+    while (left := done < count).any():
+        # A need below 0 is none: nothing is done less often than that.
+        late = done[on] <= np.minimum(done[waiting] - lag, last)
+        behind = (after >= 0) & (done[after] < count[after])
+        free = left & ~behind
+        free[waiting[late]] = False
+        rows = np.flatnonzero(free)
+        if not len(rows):
+            # Whoever is stuck waits for somebody stuck: following them long enough ends in the circle.
+            blocker = np.where(behind, after, everyone)
+            blocker[waiting[late]] = on[late]
+            row = int(np.argmax(left))
+            for _ in range(schedule.rows):
+                row = int(blocker[row])
+            one, other = _name(schedule, row), _name(schedule, int(blocker[row]))
+            raise ValuesError(f"{one} never reaches firing {done[row]}: it waits in a circle for {other}")
+        yield rows, done[rows]
+        done[rows] += 1
+
+
+def _apply(schedule: Schedule, waves: Iterable[Wave], state: NDArray[Any], low: int = 0) -> None:
+    """Apply `waves` in place to `state`, shape ``[ranks, some, width]``: all units, or some from `low` on."""
+    ranks, some, width = state.shape
+    flat = state.reshape(ranks * some, width)
+    for rows, firing in waves:
+        unit = schedule.unit(rows, firing) - low
+        if some < schedule.units:
+            inside = (unit >= 0) & (unit < some)
+            rows, firing, unit = rows[inside], firing[inside], unit[inside]
+        sent = flat[schedule.source[rows] * some + unit]
+        place = schedule.target[rows] * some + unit
+        adds = firing < schedule.reduces[rows]
+        flat[place[~adds]] = sent[~adds]
+        place, sent = place[adds], sent[adds]
+        while len(place):  # twice or more where several rows add to one place: the lowest row first
+            first = np.unique(place, return_index=True)[1]
+            flat[place[first]] += sent[first]
+            place, sent = np.delete(place, first), np.delete(sent, first, axis=0)
+
+
+def _count(schedule: Schedule, waves: list[Wave], units: range) -> None:
+    """Raise ValuesError unless every rank has each contribution once in each of these consecutive units."""
+    ranks = schedule.ranks
+    # Integers might wrap round to a count of one; float32 is exact to 2^24 and never comes back from beyond.
+    counts = np.zeros((ranks, len(units), ranks), np.float32)
+    counts[np.arange(ranks), :, np.arange(ranks)] = 1
+    with np.errstate(over="ignore"):
+        _apply(schedule, waves, counts, units.start)
+    wrong = counts != 1
+    if wrong.any():
+        rank, unit, of = (int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
+        times = counts[rank, unit, of]
+        what = f"is counted {times:.0f} times" if times else "is missing"
+        raise ValuesError(f"rank {rank}, unit {units[unit]}: the contribution of rank {of} {what}")
+
+
+def _suspects(schedule: Schedule, waves: list[Wave], units: range) -> list[range]:
+    """Those of the units in which two random 64-bit fingerprints do not add up (mod 2^64) on every rank."""
+    random = np.random.default_rng(units.start)
+    state = random.integers(0, 2**64, (schedule.ranks, len(units), 2), np.uint64)
+    total = state.sum(axis=0)
+    _apply(schedule, waves, state, units.start)
+    wrong = (state != total).any(axis=(0, 2))
+    return [units[i : i + 1] for i in np.flatnonzero(wrong).tolist()]
+
+
+def _check_order(schedule: Schedule, waves: list[Wave]) -> None:
+    """Raise ValuesError unless firings that disagree are ordered by what they wait for and not by luck."""
+    row, firing = (np.concatenate(part) for part in zip(*waves, strict=True))
+    earlier, later, place = _conflicts(schedule, row, firing)
+    group, column = _groups(schedule)
+    bounds = np.cumsum([0] + [len(rows) for rows, _ in waves])
+    pairs = np.searchsorted(later, bounds)
+    for wave, known in enumerate(_clocks(schedule, waves, column)):
+        here = slice(pairs[wave], pairs[wave + 1])
+        a, b = earlier[here], later[here]
+        ordered = (group[row[a]] == group[row[b]]) & (known[b - bounds[wave], column[row[a]]] > firing[a])
+        if not ordered.all():
+            worst = int(np.argmin(ordered))
+            rank, unit = divmod(int(place[here][worst]), schedule.units)
+            one, two = (f"{_name(schedule, int(row[i]))} firing {firing[i]}" for i in (a[worst], b[worst]))
+            raise ValuesError(f"rank {rank}, unit {unit}: {one} and {two} meet there and nothing orders them")
+
+
+def _conflicts(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints, Ints]:
+    """Pairs of firings that must be ordered: earlier, later, and ``rank * units + unit`` where they disagree.
+
+    Firings are named by their index in `row` and `firing`, which list them wave after wave; `later` ascends. The
+    accesses to a place fall into turns: a run of reads, a run of REDUCEs, one COPY. Whoever is in a turn must follow
+    everyone in the turn before; what lies further back then follows from that.
+    """
+    events = len(row)
+    ranks = np.concatenate([schedule.source[row], schedule.target[row]])
+    place = ranks * schedule.units + np.tile(schedule.unit(row, firing), 2)
+    kind = np.concatenate([np.full(events, READ), np.where(firing < schedule.reduces[row], REDUCE, COPY)])
+    order = np.argsort(place * events + np.tile(np.arange(events), 2))
+    place, kind, event = place[order], kind[order], order % events
+    moved = np.diff(place, prepend=-1) != 0
+    fresh = moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY)
+    begins = np.flatnonzero(fresh)
+    size = np.diff(begins, append=len(place))
+    turn = np.cumsum(fresh) - 1
+    follows = np.flatnonzero(~moved[begins][turn])
+    before = turn[follows] - 1
+    many = size[before]
+    nth = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    later = np.repeat(event[follows], many)
+    earlier = event[np.repeat(begins[before], many) + nth]
+    by_later = np.argsort(later, kind="stable")
+    return earlier[by_later], later[by_later], np.repeat(place[follows], many)[by_later]
+
+
+def _groups(schedule: Schedule) -> tuple[Ints, Ints]:
+    """Rows linked by waiting, however indirectly: the group of each row, and its number within the group."""
+    everyone = np.arange(schedule.rows)
+    a = np.concatenate([np.repeat(everyone, np.diff(schedule.dep_offsets)), everyone])
+    b = np.concatenate([schedule.dep_row, np.where(schedule.after < 0, everyone, schedule.after)])
+    group = everyone
+    while (group[a] != group[b]).any():
+        low, joined = np.minimum(group[a], group[b]), group.copy()
+        np.minimum.at(joined, group[a], low)
+        np.minimum.at(joined, group[b], low)
+        while (joined[joined] != joined).any():
+            joined = joined[joined]
+        group = joined[group]
+    order = np.argsort(group, kind="stable")
+    column = np.empty(schedule.rows, np.int64)
+    column[order] = everyone - np.searchsorted(group[order], group[order])
+    return group, column
+
+
+def _clocks(schedule: Schedule, waves: list[Wave], column: Ints) -> Iterator[NDArray[Any]]:
+    """For each wave, ``[rows that fire, columns]``: firings of every row that are over, whatever the timing."""
+    # A row may be ahead of the firing that is waited for, and what it learnt since does not count. So its last few
+    # clocks are kept, that of firing q in slot q mod window: as many as anyone gets ahead by in these waves.
+    window, done = 1, np.zeros(schedule.rows, np.int64)
+    for rows, firing in waves:
+        for _, on, needed in _needs(schedule, rows, firing):
+            window = max(window, int((done[on] - needed).max(initial=1)))
+        done[rows] += 1
+    last = schedule.count - 1
+    clock = np.zeros((window, schedule.rows, column.max() + 1), np.min_scalar_type(int(schedule.count.max())))
+    for rows, firing in waves:
+        before = np.where(firing > 0, rows, schedule.after[rows])
+        known = clock[np.where(firing > 0, firing - 1, last[before]) % window, before]
+        known[before < 0] = 0
+        for which, on, needed in _needs(schedule, rows, firing):
+            known[which] = np.maximum(known[which], clock[needed % window, on])
+        known[np.arange(len(rows)), column[rows]] = firing + 1
+        clock[firing % window, rows] = known
+        yield known
+
+
+def _needs(schedule: Schedule, rows: Ints, firing: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """First, second, … dependency of each row that has one: index in `rows`, row waited for, its firing."""
+    begin = schedule.dep_offsets[rows]
+    degree = schedule.dep_offsets[rows + 1] - begin
+    for k in range(int(degree.max())):
+        which = np.flatnonzero(degree > k)
+        dependency = begin[which] + k
+        on = schedule.dep_row[dependency]
+        needed = np.minimum(firing[which] - schedule.dep_lag[dependency], schedule.count[on] - 1)
+        real = needed >= 0
+        yield which[real], on[real], needed[real]
