@@ -1,39 +1,32 @@
-"""Run a schedule on real arrays and prove it: an engine times a wrong schedule to the last digit and never notices.
+"""Run a schedule on real arrays and prove it: an engine will time a wrong one and never notice.
 
-Time plays no part. Firings go in *waves*: a wave is every row's next firing that the waves before it allow. All
-sends of a wave read the state before it, then all are applied. That is one timing of many, and a forgiving one: the
-lockstep of a ring comes out right even when every dependency is taken away. So the proof has two halves:
+Firings go in *waves*: every row's next firing that the waves before allow, all reading before any writes.
+That is one timing, and a forgiving one: a lockstep ring comes out right with every dependency taken away. So
+a proof has two halves. In waves, each rank ends with each contribution exactly once. And no other timing ends
+differently, because dependencies order any two firings that disagree about a unit of a rank. Two disagree
+when one writes what the other reads, or when both write and one is a COPY. Two REDUCEs never do, a sum has no
+order: children meet like that at their parent in a tree. (The last bits of a float tell, but ring and tree
+make each sum in one place and every rank receives a copy of it.)
 
-* in waves, every rank ends with each rank's contribution exactly once;
-* no other timing ends differently, because any two firings that disagree about a unit of a rank are ordered by
-  dependencies. Two disagree when one writes what the other reads, or when both write and one is a COPY. Two REDUCEs
-  never do, a sum has no order: the children of a tree meet like that. (Floats differ in their last bits by it, but
-  only where the sum is made; all ranks receive copies of that one.) A COPY that happens to change nothing still counts.
-
-Overwriting too early is as wrong as reading too early. When a ring of *p* has sent a chunk on, it overwrites it
-*p* − 1 firings later, and only the chain of waits all the way round keeps the two apart. So the order has to be the
-whole of Lamport's happened-before: a vector clock per row. It rests on what rows wait for and on one rule more, that
-a connection delivers in the order in which it sends.
+Overwriting too early is as wrong as reading too early. When a ring of *p* has sent a chunk on, it overwrites
+it *p* − 1 firings later, and only the chain of waits all the way round keeps the two apart. So the order has
+to be the whole of Lamport's happened-before: a vector clock per row. It rests on what rows wait for and on
+one rule more, that a connection delivers in the order in which it sends.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.schedule import Ints, Schedule
 
-Number = TypeVar("Number", bound=np.generic)
-
 #: One wave: the rows that fire, ascending, and which of its firings each one is at.
 Wave = tuple[Ints, Ints]
 
-#: Up to here every contribution is counted; beyond, fingerprints find the units that are worth counting.
-MOST_COUNTED = 128
-#: Memory for the vectors of a proof. Units do not meet, so they can be proved in blocks.
-MOST_BYTES = 1 << 28
-
+MOST_COUNTED = 128  # ranks; beyond, random fingerprints find the units that are worth counting
+MOST_BYTES = 1 << 28  # of vectors at a time: units do not meet, so they can be proved in blocks
 READ, REDUCE, COPY = range(3)
 
 
@@ -41,21 +34,17 @@ class ValuesError(Exception):
     """A schedule that leaves a wrong sum, may leave one, or never ends; the message says where and why."""
 
 
-def execute(schedule: Schedule, vectors: NDArray[Number]) -> NDArray[Number]:
+def execute(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
     """Run a schedule: a REDUCE adds the sender's unit into the receiver's, a COPY overwrites it.
 
-    What several rows add to one unit in one wave is added in row order, so floats repeat bit for bit. Where `prove`
-    does not accept the schedule, this is what one timing leaves and others may leave something else.
+    What several rows add to one unit in one wave is added in row order, so floats repeat bit for bit. Where
+    `prove` rejects the schedule, this is what one timing leaves; others may leave something else.
 
     Parameters
     ----------
     schedule : Schedule
     vectors : array, shape ``[ranks, units, width]``
-        What each rank contributes, of any type that adds. Left as it is.
-
-    Returns
-    -------
-    array, shape ``[ranks, units, width]``, of the same type
+        What each rank contributes, of any type that adds. Left as it is; the result is of its shape and type.
 
     Raises
     ------
@@ -65,9 +54,7 @@ def execute(schedule: Schedule, vectors: NDArray[Number]) -> NDArray[Number]:
         If rows wait for each other in a circle.
     """
     if vectors.ndim != 3 or vectors.shape[:2] != (schedule.ranks, schedule.units):
-        raise ValueError(
-            f"vectors have shape {vectors.shape}, not [{schedule.ranks}, {schedule.units}, width]"
-        )
+        raise ValueError(f"vectors: {vectors.shape} is not [{schedule.ranks}, {schedule.units}, width]")
     state = vectors.copy()
     _apply(schedule, _waves(schedule), state)
     return state
@@ -76,15 +63,11 @@ def execute(schedule: Schedule, vectors: NDArray[Number]) -> NDArray[Number]:
 def prove(schedule: Schedule) -> None:
     """Check that every rank ends with every contribution exactly once, whatever the timing.
 
-    Parameters
-    ----------
-    schedule : Schedule
-
     Raises
     ------
     ValuesError
-        If a contribution is missing or counted more than once (names rank, unit and contributor), if nothing orders
-        two firings that disagree (names rank, unit and both rows), or if rows wait for each other in a circle.
+        If a contribution is missing or counted more than once (names rank, unit and contributor), if nothing
+        orders two firings that disagree (names rank, unit and both rows), or if rows wait in a circle.
     """
     waves = list(_waves(schedule))
     counted = schedule.ranks <= MOST_COUNTED
@@ -104,20 +87,18 @@ def _name(schedule: Schedule, row: int) -> str:
 def _waves(schedule: Schedule) -> Iterator[Wave]:
     """Fire every row that may, wave after wave, until all are done; raises ValuesError if some never are."""
     count, after, on, lag = schedule.count, schedule.after, schedule.dep_row, schedule.dep_lag
-    everyone = np.arange(schedule.rows)
-    waiting = np.repeat(everyone, np.diff(schedule.dep_offsets))
-    last = count[on] - 1
+    waiting = np.repeat(np.arange(schedule.rows), np.diff(schedule.dep_offsets))
     done = np.zeros(schedule.rows, np.int64)
     while (left := done < count).any():
         # A need below 0 is none: nothing is done less often than that.
-        late = done[on] <= np.minimum(done[waiting] - lag, last)
+        late = done[on] <= np.minimum(done[waiting] - lag, count[on] - 1)
         behind = (after >= 0) & (done[after] < count[after])
         free = left & ~behind
         free[waiting[late]] = False
         rows = np.flatnonzero(free)
         if not len(rows):
             # Whoever is stuck waits for somebody stuck: following them long enough ends in the circle.
-            blocker = np.where(behind, after, everyone)
+            blocker = after.copy()
             blocker[waiting[late]] = on[late]
             row = int(np.argmax(left))
             for _ in range(schedule.rows):
@@ -195,9 +176,9 @@ def _check_order(schedule: Schedule, waves: list[Wave]) -> None:
 def _conflicts(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints, Ints]:
     """Pairs of firings that must be ordered: earlier, later, and ``rank * units + unit`` where they disagree.
 
-    Firings are named by their index in `row` and `firing`, which list them wave after wave; `later` ascends. The
-    accesses to a place fall into turns: a run of reads, a run of REDUCEs, one COPY. Whoever is in a turn must follow
-    everyone in the turn before; what lies further back then follows from that.
+    A firing is its index in `row` and `firing`, which go wave after wave; later ones ascend. The accesses
+    to a place fall into turns: a run of reads, a run of REDUCEs, one COPY. Each in a turn must follow all
+    in the turn before; what lies further back then follows from that.
     """
     events = len(row)
     ranks = np.concatenate([schedule.source[row], schedule.target[row]])
@@ -206,16 +187,16 @@ def _conflicts(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints,
     order = np.argsort(place * events + np.tile(np.arange(events), 2))
     place, kind, event = place[order], kind[order], order % events
     moved = np.diff(place, prepend=-1) != 0
-    fresh = moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY)
-    begins = np.flatnonzero(fresh)
-    size = np.diff(begins, append=len(place))
-    turn = np.cumsum(fresh) - 1
+    begins = np.flatnonzero(moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY))
+    size = np.diff(begins, append=2 * events)
+    # Every turn that does not open its place is paired with the turn before: each access with each.
+    turn = np.repeat(np.arange(len(begins)), size)
     follows = np.flatnonzero(~moved[begins][turn])
     before = turn[follows] - 1
     many = size[before]
     nth = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-    later = np.repeat(event[follows], many)
     earlier = event[np.repeat(begins[before], many) + nth]
+    later = np.repeat(event[follows], many)
     by_later = np.argsort(later, kind="stable")
     return earlier[by_later], later[by_later], np.repeat(place[follows], many)[by_later]
 
@@ -225,14 +206,12 @@ def _groups(schedule: Schedule) -> tuple[Ints, Ints]:
     everyone = np.arange(schedule.rows)
     a = np.concatenate([np.repeat(everyone, np.diff(schedule.dep_offsets)), everyone])
     b = np.concatenate([schedule.dep_row, np.where(schedule.after < 0, everyone, schedule.after)])
-    group = everyone
-    while (group[a] != group[b]).any():
-        low, joined = np.minimum(group[a], group[b]), group.copy()
-        np.minimum.at(joined, group[a], low)
-        np.minimum.at(joined, group[b], low)
-        while (joined[joined] != joined).any():
-            joined = joined[joined]
-        group = joined[group]
+    group, before = everyone, np.full(schedule.rows, -1)
+    while (group != before).any():
+        low, before = np.minimum(group[a], group[b]), group
+        group = before.copy()
+        np.minimum.at(group, np.concatenate([before[a], a, b]), np.tile(low, 3))
+        group = group[group]
     order = np.argsort(group, kind="stable")
     column = np.empty(schedule.rows, np.int64)
     column[order] = everyone - np.searchsorted(group[order], group[order])
@@ -240,19 +219,18 @@ def _groups(schedule: Schedule) -> tuple[Ints, Ints]:
 
 
 def _clocks(schedule: Schedule, waves: list[Wave], column: Ints) -> Iterator[NDArray[Any]]:
-    """For each wave, ``[rows that fire, columns]``: firings of every row that are over, whatever the timing."""
-    # A row may be ahead of the firing that is waited for, and what it learnt since does not count. So its last few
-    # clocks are kept, that of firing q in slot q mod window: as many as anyone gets ahead by in these waves.
+    """For each wave, ``[rows that fire, columns]``: how often every row must have fired, in any timing."""
+    # A row may be ahead of the firing that is waited for, and what it learnt since does not count. So its
+    # last few clocks are kept, that of firing q in slot q mod window: as many as anyone gets ahead by.
     window, done = 1, np.zeros(schedule.rows, np.int64)
     for rows, firing in waves:
         for _, on, needed in _needs(schedule, rows, firing):
             window = max(window, int((done[on] - needed).max(initial=1)))
         done[rows] += 1
-    last = schedule.count - 1
     clock = np.zeros((window, schedule.rows, column.max() + 1), np.min_scalar_type(int(schedule.count.max())))
     for rows, firing in waves:
         before = np.where(firing > 0, rows, schedule.after[rows])
-        known = clock[np.where(firing > 0, firing - 1, last[before]) % window, before]
+        known = clock[np.where(firing > 0, firing, schedule.count[before]) % window - 1, before]
         known[before < 0] = 0
         for which, on, needed in _needs(schedule, rows, firing):
             known[which] = np.maximum(known[which], clock[needed % window, on])

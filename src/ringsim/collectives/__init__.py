@@ -1,1 +1,54 @@
-"""Algorithms."""
+"""Algorithms: each a function that lays a schedule over a topology, listed by hand.
+
+A new one is a function in a file of its own and one line in `ALGORITHMS`; every law in ``tests/laws`` then runs on it.
+"""
+
+from collections.abc import Callable
+from math import ceil
+from typing import NamedTuple
+
+from ringsim.collectives.layout import most_channels
+from ringsim.collectives.ring import ring
+from ringsim.collectives.tree import depth, tree
+from ringsim.fabric import Protocol
+from ringsim.schedule import Schedule
+from ringsim.topology import Topology
+
+#: Tree chunks: enough to fill the pipeline several times over, but none smaller than this many bytes.
+SMALLEST_CHUNK = 32 * 1024
+
+
+class Algorithm(NamedTuple):
+    """How to build a schedule, and what to choose where the user does not.
+
+    Attributes
+    ----------
+    build : (topology, channels, pieces) → Schedule
+        `pieces` are slices of a ring's chunk or chunks of a tree's share.
+    channels : topology → int
+        The most channels that do not get in each other's way.
+    pieces : (topology, channels, protocol, payload bytes) → int
+        The default.
+    piece : str
+        What the field calls a piece: ``slices`` or ``chunks``.
+    """
+
+    build: Callable[[Topology, int, int], Schedule]
+    channels: Callable[[Topology], int]
+    pieces: Callable[[Topology, int, Protocol, float], int]
+    piece: str
+
+
+def _ring_slices(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
+    return protocol.slices
+
+
+def _tree_chunks(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
+    share = payload / channels / (2 if topology.nodes > 1 else 1)
+    return max(1, min(8 * depth(topology), ceil(share / SMALLEST_CHUNK)))
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "ring": Algorithm(ring, most_channels, _ring_slices, "slices"),
+    "tree": Algorithm(tree, most_channels, _tree_chunks, "chunks"),
+}

@@ -1,0 +1,142 @@
+"""One experiment: the frozen inputs with a hash of their content, and one flat row of outputs with units in the names."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ringsim import __version__
+
+#: Of the JSON objects below; changes when a key changes its meaning or goes.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that decides the result of one simulation.
+
+    Attributes
+    ----------
+    fabric, network : str
+        Names, for people; `fingerprint` is what counts.
+    fingerprint : str
+        SHA-256 of every number of the fabric, changes included.
+    cards, domain, nodes : int
+        Ranks, cards per scale-up domain, and domains.
+    algorithm, protocol : str
+    channels, pieces : int
+        Rings or chains side by side; slices of a ring's chunk or chunks of a tree's share.
+    bytes, count : int
+        Of the vector on each rank, and its elements.
+    dtype, engine : str
+    jump : bool
+    seed : int
+    changed : tuple of str
+        ``key=value (was old)`` for each number that differs from the fabric file.
+    """
+
+    fabric: str
+    network: str
+    fingerprint: str
+    cards: int
+    domain: int
+    nodes: int
+    algorithm: str
+    protocol: str
+    channels: int
+    pieces: int
+    bytes: int
+    count: int
+    dtype: str
+    engine: str
+    jump: bool
+    seed: int
+    changed: tuple[str, ...] = ()
+
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the inputs and the version: the same inputs, the same row."""
+        content = asdict(self) | {"version": __version__}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one case came to.
+
+    Attributes
+    ----------
+    case : Case
+    time_us : float or None
+        Seconds·1e6 from the call until the last rank has the last byte of the sum. None where the case was not simulated
+        because `floor_us` already lies above a better candidate's time.
+    floor_us : float
+        What this algorithm, with these channels and this protocol, cannot beat: its busiest link or connection alone.
+    bound_us : float
+        What no algorithm can beat on this cluster.
+    transfers, transfers_simulated, transfers_jumped, events : int
+        Firings in all, worked out one by one, carried over by the steady state; moments the engine looked at.
+    wire_bytes : float
+        Bytes that left a sender, all firings together.
+    bottleneck : str
+        The kind of link that limits the run, or ``latency``.
+    busy : float
+        Part of the time in which the busiest link or connection is sending.
+    busiest : str
+        Its kind of link.
+    wall_s : float
+        Seconds it took to build, price and simulate.
+    """
+
+    case: Case
+    time_us: float | None
+    floor_us: float
+    bound_us: float
+    transfers: int
+    transfers_simulated: int
+    transfers_jumped: int
+    events: int
+    wire_bytes: float
+    bottleneck: str
+    busy: float
+    busiest: str
+    wall_s: float
+
+    @property
+    def algbw_GBps(self) -> float | None:
+        """Bytes of the vector per second, GB/s (1e9), as nccl-tests defines it."""
+        return self.case.bytes / self.time_us / 1e3 if self.time_us else None
+
+    @property
+    def busbw_GBps(self) -> float | None:
+        """algbw · 2(p−1)/p, GB/s: what a link of each card would carry in a ring (nccl-tests, PERFORMANCE.md)."""
+        p = self.case.cards
+        return self.algbw_GBps * 2 * (p - 1) / p if self.algbw_GBps else None
+
+    @property
+    def reached(self) -> float | None:
+        """The bound as a part of the time, 0 to 1."""
+        return self.bound_us / self.time_us if self.time_us else None
+
+    def row(self) -> dict[str, Any]:
+        """Inputs and outputs in one flat row, for CSV."""
+        case = asdict(self.case) | {"changed": " ".join(self.case.changed)}
+        return {"id": self.case.id()} | case | self.outputs()
+
+    def outputs(self) -> dict[str, Any]:
+        """Outputs alone, derived ones included."""
+        keep = asdict(self)
+        del keep["case"]
+        derived = {"algbw_GBps": self.algbw_GBps, "busbw_GBps": self.busbw_GBps, "reached": self.reached}
+        return {"time_us": keep.pop("time_us")} | derived | keep
+
+
+def to_json(best: Result, candidates: tuple[Result, ...]) -> dict[str, Any]:
+    """Build the object that ``ringsim run --json`` prints; more than one candidate are listed after the best."""
+
+    def one(result: Result) -> dict[str, Any]:
+        return {"case": asdict(result.case) | {"id": result.case.id()}, "result": result.outputs()}
+
+    document = {"schema": SCHEMA, "ringsim_version": __version__} | one(best)
+    if len(candidates) > 1:
+        document["candidates"] = [one(candidate) for candidate in candidates]
+    return document
