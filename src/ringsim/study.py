@@ -114,7 +114,9 @@ class _Candidate:
 Progress = Callable[[Case, int, int], None]
 
 
-def answer(question: Question, *, progress: Progress | None = None) -> Answer:
+def answer(
+    question: Question, *, progress: Progress | None = None, notice: Callable[[str], None] | None = None
+) -> Answer:
     """Simulate every candidate that could be the fastest.
 
     A candidate whose busiest link alone takes longer than another candidate's whole run is listed but not simulated.
@@ -124,6 +126,8 @@ def answer(question: Question, *, progress: Progress | None = None) -> Answer:
     question : Question
     progress : callable or None
         Called with the case, the firings done and the firings in all.
+    notice : callable or None
+        Called with a sentence about what takes long for reasons other than the case.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def answer(question: Question, *, progress: Progress | None = None) -> Answer:
         _candidates(question, topology, size, size // width), key=lambda c: c.floor
     ):
         skip = best is not None and best.time_us is not None and candidate.floor > best.time_us * 1e-6
-        result = _run(question, topology, candidate, None if skip else progress, skip=skip)
+        result = _run(question, topology, candidate, progress, notice, skip=skip)
         results.append(result)
         if result.time_us is not None and (best is None or best.time_us is None or result.time_us < best.time_us):
             best = result
@@ -241,14 +245,15 @@ def _floor(program: Program, kinds: np.ndarray) -> tuple[float, float, str]:
 
 
 def _run(
-    question: Question, topology: Topology, candidate: _Candidate, progress: Progress | None, *, skip: bool
-) -> Result:
+    question: Question, topology: Topology, candidate: _Candidate,
+    progress: Progress | None, notice: Callable[[str], None] | None, *, skip: bool,
+) -> Result:  # fmt: skip
     case, program = candidate.case, candidate.program
     began = time.perf_counter()
     seconds, simulated, jumped, events = None, 0, 0, 0
     if not skip:
         report = (lambda done: progress(case, done, program.transfers)) if progress else None
-        trace = run_program(program, question.engine, jump=question.jump, progress=report)
+        trace = run_program(program, question.engine, jump=question.jump, progress=report, notice=notice)
         seconds, simulated, jumped, events = trace.time, trace.simulated, trace.jumped, trace.events
     busy = candidate.busy / (seconds or candidate.floor)
     return Result(

@@ -5,8 +5,8 @@ That is one timing, and a forgiving one: a lockstep ring comes out right with ev
 a proof has two halves. In waves, each rank ends with each contribution exactly once. And no other timing ends
 differently, because dependencies order any two firings that disagree about a unit of a rank. Two disagree
 when one writes what the other reads, or when both write and one is a COPY. Two REDUCEs never do, a sum has no
-order: children meet like that at their parent in a tree. (The last bits of a float tell, but ring and tree
-make each sum in one place and every rank receives a copy of it.)
+order: children meet like that at a tree's parent. (Floats differ in their last bits, but ring and tree make
+each sum once.)
 
 Overwriting too early is as wrong as reading too early. When a ring of *p* has sent a chunk on, it overwrites
 it *p* − 1 firings later, and only the chain of waits all the way round keeps the two apart. So the order has
@@ -140,8 +140,7 @@ def _count(schedule: Schedule, waves: list[Wave], units: range) -> None:
     wrong = counts != 1
     if wrong.any():
         rank, unit, of = (int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
-        times = counts[rank, unit, of]
-        what = f"is counted {times:.0f} times" if times else "is missing"
+        what = f"is counted {times:.0f} times" if (times := counts[rank, unit, of]) else "is missing"
         raise ValuesError(f"rank {rank}, unit {units[unit]}: the contribution of rank {of} {what}")
 
 
@@ -213,9 +212,8 @@ def _groups(schedule: Schedule) -> tuple[Ints, Ints]:
         np.minimum.at(group, np.concatenate([before[a], a, b]), np.tile(low, 3))
         group = group[group]
     order = np.argsort(group, kind="stable")
-    column = np.empty(schedule.rows, np.int64)
-    column[order] = everyone - np.searchsorted(group[order], group[order])
-    return group, column
+    column = everyone - np.searchsorted(group[order], group[order])
+    return group, column[np.argsort(order)]
 
 
 def _clocks(schedule: Schedule, waves: list[Wave], column: Ints) -> Iterator[NDArray[Any]]:

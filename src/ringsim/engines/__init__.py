@@ -12,7 +12,7 @@ ENGINES: tuple[EngineName, ...] = ("compiled", "reference")
 
 def run(
     program: Program, engine: EngineName = "compiled", *, jump: bool = True,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None, notice: Callable[[str], None] | None = None,
 ) -> Trace:  # fmt: skip
     """Run a program on the engine of that name, importing (and compiling) only that one.
 
@@ -27,4 +27,4 @@ def run(
         return reference.simulate(program, progress=progress)
     from ringsim.engines import compiled
 
-    return compiled.simulate(program, jump=jump, progress=progress)
+    return compiled.simulate(program, jump=jump, progress=progress, notice=notice)

@@ -16,13 +16,10 @@ from ringsim.trace import Trace
 PAUSE = 20_000_000
 
 
-def needs_compiling(program: Program) -> bool:
-    """Whether running this will first compile a kernel (some seconds, once per installation)."""
-    shared = contention.find(program)
-    return not is_compiled(fluid.run if len(shared.bandwidth) else sweep.run)
-
-
-def simulate(program: Program, *, jump: bool = True, progress: Callable[[int], None] | None = None) -> Trace:
+def simulate(
+    program: Program, *, jump: bool = True,
+    progress: Callable[[int], None] | None = None, notice: Callable[[str], None] | None = None,
+) -> Trace:  # fmt: skip
     """Run a program to its end.
 
     Parameters
@@ -32,6 +29,8 @@ def simulate(program: Program, *, jump: bool = True, progress: Callable[[int], N
         Carry a steady state over whole periods instead of working out every firing. The result is the same to 1e-9.
     progress : callable or None
         Called now and then with the number of firings done so far.
+    notice : callable or None
+        Called with a sentence when a loop has to be compiled first.
 
     Raises
     ------
@@ -42,6 +41,8 @@ def simulate(program: Program, *, jump: bool = True, progress: Callable[[int], N
     rows = rows_of(program, shared)
     times = new_times(program.rows)
     planned = None if len(shared.bandwidth) else sweep.plan(rows)
+    if notice and not is_compiled(fluid.run if planned is None else sweep.run):
+        notice("compiling the engine, once per installation; this takes some seconds")
     if planned is None:
         simulated, jumped, events = fluid.simulate(rows, shared, program.bytes, times, jump=jump, progress=progress)
     else:

@@ -14,12 +14,13 @@ from collections.abc import Callable
 import numpy as np
 
 from ringsim.engines.compiled.contention import Contention
+from ringsim.engines.compiled.fold import fold, unfolded
 from ringsim.engines.compiled.heap import schedule, take_first
 from ringsim.engines.compiled.kernel import Floats, Ints, Rows, Times, kernel
 from ringsim.engines.compiled.sharing import join, part, share
 from ringsim.engines.compiled.steady import carry, remember, room, same
 from ringsim.engines.compiled.tables import (
-    CLOCK, IDLE, SENDING, WAITING, Table, inputs_table, links_table, rows_table, users_of,
+    CLOCK, EVENT, IDLE, SENDING, WAITING, Table, inputs_table, links_table, rows_table, users_of,
 )  # fmt: skip
 from ringsim.program import ProgramError
 
@@ -47,13 +48,15 @@ def simulate(
     times : Times
         Filled in.
     """
-    n, depth = len(rows.count), UNDER_WAY
-    offsets, users = users_of(rows)
-    D = inputs_table(rows)
+    few = fold(rows, contention, message) if jump else unfolded(rows, contention, message)
+    n, depth = len(few.rows.count), UNDER_WAY
+    offsets, users = users_of(few.rows)
+    D = inputs_table(few.rows)
     while True:
-        R, (L, H) = rows_table(rows, contention, message, offsets), links_table(contention)
+        R = rows_table(few.rows, few.contention, few.message, offsets)
+        L, H = links_table(few.contention, few.weight)
         clock, arrival = np.zeros(1, CLOCK), np.zeros((depth, n))
-        heap, included, touched = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(len(L), np.int64)
+        heap, included, touched = np.zeros(n, EVENT), np.zeros(n, np.int64), np.zeros(len(L), np.int64)
         while not run(R, L, H, D, users, heap, clock, arrival, touched, included, jump, PAUSE):
             if progress:
                 progress(int(clock[0]["simulated"] + clock[0]["jumped"]))
@@ -63,9 +66,10 @@ def simulate(
     stuck = np.flatnonzero(R["fired"] < R["count"])
     if len(stuck):
         raise ProgramError(
-            f"row {stuck[0]} waits for ever: the dependencies of {len(stuck)} rows form a circle"
+            f"row {np.argmax(few.class_of == stuck[0])} waits for ever: the dependencies of {len(stuck)} kinds of rows form a circle"
         )
-    times.start[:], times.left[:], times.finish[:] = R["start"], R["left"], R["finish"]
+    for column, name in ((times.start, "start"), (times.left, "left"), (times.finish, "finish")):
+        column[:] = R[name][few.class_of]
     return int(clock[0]["simulated"]), int(clock[0]["jumped"]), int(clock[0]["events"])
 
 
@@ -91,7 +95,7 @@ def ready(R: Table, D: Table, arrival: Floats, v: int) -> float:
 
 @kernel
 def begin(
-    R: Table, L: Table, H: Table, D: Table, heap: Ints, clock: Table, arrival: Floats, touched: Ints, v: int
+    R: Table, L: Table, H: Table, D: Table, heap: Table, clock: Table, arrival: Floats, touched: Ints, v: int
 ) -> None:
     """Begin the next firing of an idle row if everything it waits for is known."""
     if R[v].phase != IDLE or R[v].fired >= R[v].count:
@@ -143,16 +147,16 @@ def leave(R: Table, L: Table, H: Table, clock: Table, arrival: Floats, touched: 
 
 @kernel
 def instant(
-    R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Ints, clock: Table, arrival: Floats,
+    R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
     touched: Ints, included: Ints, gone: Ints,
 ) -> None:  # fmt: skip
     """Handle everything that happens at the time of the earliest event."""
-    clock[0].now = R[heap[0]].key
+    clock[0].now = heap[0].key
     clock[0].events += 1
     end = clock[0].now * (1 + INSTANT)
-    while clock[0].size > 0 and R[heap[0]].key <= end:
+    while clock[0].queued > 0 and heap[0].key <= end:
         left = 0
-        while clock[0].size > 0 and R[heap[0]].key <= end:
+        while clock[0].queued > 0 and heap[0].key <= end:
             v = take_first(R, heap, clock)
             if R[v].phase == WAITING:
                 send(R, L, H, clock, touched, v, R[v].key)
@@ -171,7 +175,7 @@ def instant(
 
 @kernel
 def run(
-    R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Ints, clock: Table, arrival: Floats,
+    R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
     touched: Ints, included: Ints, jump: bool, pause: int,
 ) -> bool:  # fmt: skip
     """Go from instant to instant until nothing is left to happen or `pause` firings have left; True at the end."""
@@ -187,7 +191,7 @@ def run(
     leader, seen, wait, saved_at = -1, 0, 1, -1.0
     fired, keys, bytes = np.empty(n, np.int64), np.empty(n), np.empty(n)
     arrived = np.empty_like(arrival)
-    while clock[0].size > 0 and clock[0].overflow == 0 and clock[0].simulated < quota:
+    while clock[0].queued > 0 and clock[0].overflow == 0 and clock[0].simulated < quota:
         instant(R, L, H, D, users, heap, clock, arrival, touched, included, gone)
         if not jump:
             continue
@@ -211,4 +215,4 @@ def run(
                 wait = 1 if saved_at < 0.0 else 2 * wait
                 saved_at = clock[0].now
                 remember(R, clock, arrival, fired, keys, bytes, arrived)
-    return clock[0].size == 0 or clock[0].overflow != 0
+    return clock[0].queued == 0 or clock[0].overflow != 0

@@ -1,76 +1,73 @@
-"""An indexed four-way heap of rows by the time of their next event; equal times go by row number."""
+"""An indexed four-way heap of rows by the time of their next event; equal times go by row number.
 
-from ringsim.engines.compiled.kernel import Ints, kernel
+The key stands in the heap beside the row, so that the four children that are compared share a cache line.
+"""
+
+from ringsim.engines.compiled.kernel import kernel
 from ringsim.engines.compiled.tables import Table
 
 
 @kernel
-def before(R: Table, a: int, b: int) -> bool:
-    """Whether row `a` comes before row `b`."""
-    return R[a].key < R[b].key or (R[a].key == R[b].key and a < b)
-
-
-@kernel
-def rise(R: Table, heap: Ints, place: int) -> None:
-    """Move the row at `place` up to where it belongs."""
-    row = heap[place]
+def rise(R: Table, heap: Table, place: int, key: float, row: int) -> None:
+    """Find the place for (key, row) at `place` or above it."""
     while place > 0:
         parent = (place - 1) >> 2
-        if not before(R, row, heap[parent]):
+        above, other = heap[parent].key, heap[parent].row
+        if above < key or (above == key and other < row):
             break
-        heap[place] = heap[parent]
-        R[heap[place]].slot = place
+        heap[place].key = above
+        heap[place].row = other
+        R[other].slot = place
         place = parent
-    heap[place] = row
+    heap[place].key = key
+    heap[place].row = row
     R[row].slot = place
 
 
 @kernel
-def sink(R: Table, heap: Ints, size: int, place: int) -> None:
-    """Move the row at `place` down to where it belongs."""
-    row = heap[place]
+def sink(R: Table, heap: Table, size: int, place: int, key: float, row: int) -> None:
+    """Find the place for (key, row) at `place` or below it."""
     while True:
         child = 4 * place + 1
         if child >= size:
             break
-        least = child
+        best, least, first = child, heap[child].key, heap[child].row
         for other in range(child + 1, min(child + 4, size)):
-            if before(R, heap[other], heap[least]):
-                least = other
-        if not before(R, heap[least], row):
+            k = heap[other].key
+            if k < least or (k == least and heap[other].row < first):
+                best, least, first = other, k, heap[other].row
+        if key < least or (key == least and row < first):
             break
-        heap[place] = heap[least]
-        R[heap[place]].slot = place
-        place = least
-    heap[place] = row
+        heap[place].key = least
+        heap[place].row = first
+        R[first].slot = place
+        place = best
+    heap[place].key = key
+    heap[place].row = row
     R[row].slot = place
 
 
 @kernel
-def schedule(R: Table, heap: Ints, clock: Table, row: int, key: float) -> None:
+def schedule(R: Table, heap: Table, clock: Table, row: int, key: float) -> None:
     """Give `row` an event at `key`, or move the one it has."""
-    place = R[row].slot
+    place, old = R[row].slot, R[row].key
+    R[row].key = key
     if place < 0:
-        place = clock[0].size
-        clock[0].size += 1
-        heap[place] = row
-        R[row].key = key
-        rise(R, heap, place)
-    elif key < R[row].key:
-        R[row].key = key
-        rise(R, heap, place)
+        clock[0].queued += 1
+        rise(R, heap, clock[0].queued - 1, key, row)
+    elif key < old:
+        rise(R, heap, place, key, row)
     else:
-        R[row].key = key
-        sink(R, heap, clock[0].size, place)
+        sink(R, heap, clock[0].queued, place, key, row)
 
 
 @kernel
-def take_first(R: Table, heap: Ints, clock: Table) -> int:
+def take_first(R: Table, heap: Table, clock: Table) -> int:
     """Take the earliest row off the heap."""
-    row = heap[0]
+    row = heap[0].row
     R[row].slot = -1
-    clock[0].size -= 1
-    if clock[0].size > 0:
-        heap[0] = heap[clock[0].size]
-        sink(R, heap, clock[0].size, 0)
-    return row
+    clock[0].queued -= 1
+    last = clock[0].queued
+    if last > 0:
+        sink(R, heap, last, 0, heap[last].key, heap[last].row)
+    return int(row)

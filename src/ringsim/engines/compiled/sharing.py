@@ -64,7 +64,7 @@ def include(R: Table, clock: Table, included: Ints, v: int) -> None:
 
 
 @kernel
-def share(R: Table, L: Table, H: Table, heap: Ints, clock: Table, touched: Ints, included: Ints) -> None:
+def share(R: Table, L: Table, H: Table, heap: Table, clock: Table, touched: Ints, included: Ints) -> None:
     """Make all rates max-min fair again and move the events of the rows whose rate changed."""
     now = clock[0].now
     for i in range(clock[0].touched):
@@ -107,9 +107,9 @@ def fill(R: Table, L: Table, H: Table, clock: Table, touched: Ints, included: In
         while h >= 0:
             v = H[h].row
             if R[v].marked:
-                rising += 1
+                rising += H[h].weight
             else:
-                free -= R[v].rate
+                free -= H[h].weight * R[v].rate
             h = H[h].next
         L[link].free = max(free, 0.0)
         L[link].rising = rising
@@ -143,8 +143,8 @@ def fill(R: Table, L: Table, H: Table, clock: Table, touched: Ints, included: In
             R[v].trial = rate
             for h in range(R[v].hop, R[v].hop_end):
                 link = H[h].link
-                L[link].free = max(L[link].free - rate, 0.0)
-                L[link].rising -= 1
+                L[link].free = max(L[link].free - H[h].weight * rate, 0.0)
+                L[link].rising -= H[h].weight
 
 
 @kernel

@@ -87,7 +87,7 @@ def room(R: Table, D: Table, fired: Ints, period: int) -> int:
 
 @kernel
 def carry(
-    R: Table, heap: Ints, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
+    R: Table, heap: Table, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
 ) -> None:
     """Repeat the last period, `shift` seconds long, `periods` times at once."""
     by, skip, depth = periods * shift, periods * period, arrival.shape[0]
@@ -105,6 +105,7 @@ def carry(
         R[v].since += by
         clock[0].jumped += skip
     # Whoever waits or sends has moved, so the heap keeps its order.
-    for place in range(clock[0].size):
-        R[heap[place]].key += by
+    for place in range(clock[0].queued):
+        R[heap[place].row].key += by
+        heap[place].key += by
     clock[0].now += by

@@ -32,11 +32,13 @@ ROW = _dtype(
 )
 #: Capacity; first of the chain of active hops (−1: none); and for a sharing what is left, how many rise, whether touched.
 LINK = _dtype("head rising marked", "bandwidth free")
-#: One row on one tight link: both ends, and its neighbours in the link's chain.
-HOP = _dtype("row link next previous", "")
+#: One row on one tight link: both ends, its neighbours in the link's chain, and how many rows like it are there.
+HOP = _dtype("row link next previous weight", "")
 INPUT = _dtype("row lag", "")
+#: An entry of the heap.
+EVENT = _dtype("row", "key")
 #: One record: where the run stands.
-CLOCK = _dtype("size simulated jumped events overflow touched included", "now")
+CLOCK = _dtype("queued simulated jumped events overflow touched included", "now")
 
 
 def rows_table(rows: Rows, contention: Contention, message: Floats, users: Ints) -> Table:
@@ -51,12 +53,12 @@ def rows_table(rows: Rows, contention: Contention, message: Floats, users: Ints)
     return table
 
 
-def links_table(contention: Contention) -> tuple[Table, Table]:
+def links_table(contention: Contention, weight: Ints) -> tuple[Table, Table]:
     """Lay out tight links and hops, nobody being on them."""
     links, hops = np.zeros(len(contention.bandwidth), LINK), np.zeros(len(contention.links), HOP)
     links["bandwidth"], links["head"] = contention.bandwidth, -1
     hops["row"] = np.repeat(np.arange(len(contention.offsets) - 1), np.diff(contention.offsets))
-    hops["link"], hops["next"], hops["previous"] = contention.links, -1, -1
+    hops["link"], hops["weight"], hops["next"], hops["previous"] = contention.links, weight, -1, -1
     return links, hops
 
 

@@ -1,0 +1,74 @@
+"""The command line: a thin layer over `ringsim.study`, and the one place that knows of exit codes.
+
+Whatever goes wrong ends here as one line on standard error that says what would be right. Nothing heavy is imported
+until a command needs it, so that ``--help`` and shell completion answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ringsim import __version__
+from ringsim.cli.errors import BadFile, complain, silence_stdout
+from ringsim.cli.options import Group
+from ringsim.cli.run import run
+from ringsim.cli.topo import topo
+
+#: What scripts can rely on. 1 is left to verdicts, such as a schedule that turns out to be wrong.
+FINE, USAGE, BAD_FILE, INTERRUPTED = 0, 2, 3, 130
+
+
+@click.group(cls=Group, example="ringsim run --fabric hccs --cards 1024")
+@click.version_option(__version__, prog_name="ringsim", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Say what all-reduce costs on an accelerator cluster you do not own, and what limits it."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        context.color = False
+
+
+cli.add_command(run)
+cli.add_command(topo)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit.
+
+    Parameters
+    ----------
+    args : sequence of str or None
+        Without the program's name; None for those of this process.
+    """
+    sys.exit(_code(args))
+
+
+def _code(args: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(args, prog_name="ringsim", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code if isinstance(code, int) else FINE
+    except click.UsageError as error:
+        message = error.format_message().rstrip(".")
+        where = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        complain(message[:1].lower() + message[1:] + where)
+    except click.ClickException as error:
+        complain(error.format_message())
+        if isinstance(error, BadFile):
+            return BAD_FILE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except MemoryError:
+        complain("not enough memory for a cluster of this size; ask for fewer cards or fewer --rings")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as in `ringsim topo list | head -1`.
+        silence_stdout()
+        return FINE
+    except OSError as error:
+        silence_stdout()
+        complain(f"cannot write the output: {error.strerror or error}; redirect it to where there is room")
+    return USAGE

@@ -1,0 +1,96 @@
+"""``ringsim run``: one all-reduce, every candidate, and what limits the best of them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringsim.cli.errors import explained
+from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Name, Size, Whole
+from ringsim.cli.screen import Notice, Progress, check_writable, dump, show
+
+
+def _algorithms() -> Iterable[str]:
+    from ringsim.collectives import ALGORITHMS
+
+    return ("auto", *ALGORITHMS)
+
+
+def _dtypes() -> Iterable[str]:
+    from ringsim.study import DTYPES
+
+    return DTYPES
+
+
+@click.command(cls=Command, example="ringsim run --fabric hccs --cards 1024")
+@click.option("--fabric", type=FABRIC, required=True, help="A shipped fabric (see `ringsim topo list`) or a TOML file.")
+@click.option("--cards", type=CARDS, required=True, help="Ranks, one on each card.")
+@click.option(
+    "--size", type=Size(), default="1G", show_default=True,
+    help="Bytes of the vector on each rank: 8, 64M, 1G (powers of 1,024 as in nccl-tests), 1GiB or 1GB.",
+)  # fmt: skip
+@click.option("--dtype", type=Name("dtype", _dtypes), default="float", show_default=True, help="Type of an element.")
+@click.option(
+    "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
+    help="ring, tree, or auto for the fastest.",
+)  # fmt: skip
+@click.option(
+    "--protocol", type=Name("protocol"), default="auto", show_default=True,
+    help="One of the fabric's (see `ringsim topo show`), or auto for the fastest.",
+)  # fmt: skip
+@click.option(
+    "--rings", type=Whole("rings", "write a number such as 8"),
+    help="Channels side by side: rings, or trees. Default: the most that share no link inside a node.",
+)  # fmt: skip
+@click.option("--slices", type=Whole("slices", "write a number such as 2"), help="Pieces of a ring's chunk.")
+@click.option("--chunks", type=Whole("chunks", "write a number such as 64"), help="Pieces of a tree's share.")
+@click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
+@click.option("--network", type=NETWORK, help="Another network under the same cards.")
+@click.option(
+    "--set", "changes", metavar="KEY=VALUE", multiple=True,
+    help="Change a number of the fabric, such as nic.bandwidth=50GB/s (keys: `ringsim topo show`); repeatable.",
+)  # fmt: skip
+@click.option(
+    "--engine", type=Name("engine", lambda: ("compiled", "reference")), default="compiled", show_default=True,
+    help="compiled, or reference, the slow one that it is checked against.",
+)  # fmt: skip
+@click.option("--no-jump", is_flag=True, help="Work out every transfer, even in a steady state.")
+@click.option(
+    "--seed", type=Whole("seed", "write a number such as 7"), default=0, show_default=True,
+    help="Of the hash that spreads connections over spines.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--output", metavar="FILE", help="Write the JSON object to a file.")
+@click.option("--quiet", is_flag=True, help="No header and no progress.")
+def run(
+    *, fabric: str, network: str | None, changes: tuple[str, ...], as_json: bool, output: str | None, quiet: bool,
+    no_jump: bool, **asked: Any,
+) -> None:  # fmt: skip
+    """Simulate one all-reduce and say what limits it.
+
+    Prints what was simulated, with every assumption that matters; a row for each candidate in the columns of
+    nccl-tests, with the lower bound that no algorithm can beat on this cluster; and what limits the fastest.
+    """
+    target = None if output is None else Path(output)
+    if target is not None:
+        check_writable(target)
+
+    from ringsim.result import to_json
+    from ringsim.study import Question, answer
+
+    progress, notice = Progress(enabled=not quiet), None if quiet else Notice()
+    with explained(fabric, network):
+        question = Question(fabric, network=network, changes=changes, jump=not no_jump, **asked)
+        try:
+            found = answer(question, progress=progress, notice=notice)
+        finally:
+            progress.clear()
+
+    if as_json or target is not None:
+        dump(to_json(found.best, found.candidates), target)
+    if not as_json:
+        from ringsim.report import page
+
+        show(page(found, quiet=quiet))
+

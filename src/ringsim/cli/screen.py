@@ -1,0 +1,127 @@
+"""What goes to the terminal: lines with a little colour, JSON, and a progress line that pipes never see."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ringsim.report import Line
+    from ringsim.result import Case
+
+#: Runs shorter than this show no progress, and so many seconds pass between two updates.
+PATIENCE, PACE = 1.0, 0.1
+
+
+def show(lines: "Iterable[Line]") -> None:
+    """Print a report."""
+    from ringsim.report import LABEL, ascii_only
+
+    plain = not _unicode()
+    for line in lines:
+        text = ascii_only(line.text) if plain else line.text
+        if line.role == "label":
+            text = click.style(text[:LABEL], dim=True) + text[LABEL:]
+        elif line.role in ("title", "best", "verdict"):
+            text = click.style(text, bold=True)
+        elif line.role in ("heading", "note"):
+            text = click.style(text, dim=True)
+        click.echo(text)
+
+
+def _unicode() -> bool:
+    """Whether standard output can show the arrows."""
+    try:
+        "→≥×µ".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def dump(document: dict[str, Any], target: Path | None = None) -> None:
+    """Write one JSON object to standard output, or to a file."""
+    text = json.dumps(document, indent=2, allow_nan=False)
+    if target is None:
+        click.echo(text)
+        return
+    try:
+        target.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(target, error) from None
+
+
+def check_writable(target: Path) -> None:
+    """Complain about an output file before, not after, the work whose result it is to hold."""
+    existed = os.path.lexists(target)
+    try:
+        if existed and not target.is_file() and not target.is_dir():
+            return  # a device or a pipe: opening it might wait for a reader
+        with target.open("a"):
+            pass
+        if not existed:
+            target.unlink()
+    except (OSError, ValueError) as error:
+        raise _unwritable(target, error) from None
+
+
+def _unwritable(target: Path, error: OSError | ValueError) -> click.ClickException:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return click.ClickException(
+        f"output = {target}: cannot be written: {reason}; name a file in a directory that you can write to"
+    )
+
+
+class Notice:
+    """Remarks on standard error, each of them once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        """Print a remark, unless it was made before."""
+        if text not in self._said:
+            self._said.add(text)
+            click.echo(f"ringsim: {text}", err=True)
+
+
+class Progress:
+    """One line on standard error that says how far a run is; nothing where that is no terminal.
+
+    Parameters
+    ----------
+    enabled : bool
+        False for --quiet.
+    """
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        self._live = enabled and sys.stderr is not None and sys.stderr.isatty()
+        self._shown = 0
+        self._next = time.monotonic() + PATIENCE
+
+    def __call__(self, case: "Case", done: int, total: int) -> None:
+        """Show how many firings of a case are done, those that were jumped included."""
+        now = time.monotonic()
+        if not self._live or now < self._next:
+            return
+        self._next = now + PACE
+        part = min(1.0, done / max(total, 1))
+        bar = "#" * round(24 * part)
+        self._write(
+            f"{case.algorithm} x{case.channels} {case.protocol} [{bar:.<24}] {part:4.0%}  {done:,} of {total:,}"
+        )
+
+    def clear(self) -> None:
+        """Take the line away again."""
+        if self._shown:
+            self._write("")
+            click.echo("\r", err=True, nl=False)
+            self._shown = 0
+
+    def _write(self, text: str) -> None:
+        click.echo("\r" + text.ljust(self._shown), err=True, nl=False)
+        self._shown = len(text)

@@ -1,0 +1,263 @@
+"""An answer in words: what was assumed, what came out, and what limits it.
+
+A simulated time is worth as much as its assumptions, so the header states every one that could move the result,
+and the table keeps the columns of nccl-tests, so that a measurement can be laid beside it. Pure functions from an
+`Answer` to lines of text; who prints them, where and in which colours is not known here.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ringsim import __version__
+from ringsim.collectives import ALGORITHMS
+from ringsim.fabric import Protocol
+from ringsim.result import Result
+from ringsim.study import Answer
+from ringsim.topology import Topology
+from ringsim.units import format_rate, format_size, format_time
+
+#: Columns that the labels of the header take.
+LABEL = 11
+
+#: What each kind of link is to the person who pays for it.
+WORDS = {
+    "card→switch": "scale-up links", "switch→card": "scale-up links", "lane": "scale-up lanes",
+    "card→nic": "host links", "nic→card": "host links", "nic→leaf": "NIC ports", "leaf→nic": "NIC ports",
+    "leaf→spine": "trunks between leaf and spine", "spine→leaf": "trunks between leaf and spine",
+}  # fmt: skip
+
+_ASCII = str.maketrans({"→": "->", "≥": ">=", "×": "x", "µ": "u", "−": "-", "…": "...", "–": "-", "·": "-"})
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line and what it is; a ``label`` line begins with `LABEL` columns of label."""
+
+    text: str
+    role: Literal["title", "label", "heading", "row", "best", "note", "verdict", "blank"] = "row"
+
+
+def ascii_only(text: str) -> str:
+    """Write a text for a terminal that knows no more than ASCII."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """Write ``1 node``, ``128 nodes``, ``2 leaves``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+# -- header ------------------------------------------------------------------------------------------------
+
+
+def header(answer: Answer) -> list[Line]:
+    """Say what was simulated and everything that was assumed, one aligned line each."""
+    case = answer.best.case
+    title = (
+        f"all-reduce of {format_size(case.bytes)} ({case.count:,} × {case.dtype}) "
+        f"on {case.cards:,} cards, ringsim {__version__}"
+    )
+    return [Line(title, "title"), Line("", "blank")] + [
+        Line(f"{label:<{LABEL}}{text}", "label") for label, text in _facts(answer)
+    ]
+
+
+def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
+    topology, sheet, best = answer.topology, answer.fabric, answer.best
+    yield "fabric", f"{sheet.name}: {sheet.title}"
+    yield "cluster", _cluster(topology)
+    yield "scale-up", _scale_up(topology)
+    if topology.nodes > 1:
+        yield from _network(topology)
+    else:
+        yield "network", "not used: one scale-up domain holds every card"
+    protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
+    yield "algorithm", _algorithm(answer)
+    yield "protocol", _protocol(protocol, topology.nodes)
+    yield "sharing", _sharing(protocol)
+    yield "model", _model(protocol)
+    for i, change in enumerate(best.case.changed):
+        yield "" if i else "changed", change
+    yield "engine", _engine(answer)
+
+
+def _cluster(topology: Topology) -> str:
+    nodes, name = topology.nodes, topology.fabric.card.name
+    text = f"{counted(nodes, 'node')} of {topology.group:,} {name}"
+    if topology.last_group != topology.group:
+        text += f", the last of {topology.last_group:,}"
+    text += f"; {counted(topology.links, 'directed link')}"
+    if topology.group != topology.fabric.domain.size:
+        text += f"; the fabric's own domain holds {topology.fabric.domain.size:,}"
+    return text
+
+
+def _share(part: float) -> str:
+    """Write a part of a whole as a percentage, which reads 0% and 100% only where that is true."""
+    text = f"{part:.1%}"
+    if text == "0.0%" and part > 0:
+        return "<0.1%"
+    if text == "100.0%" and part < 1 - 1e-9:
+        return ">99.9%"
+    return text
+
+
+def _effective(rate: float, efficiency: float) -> str:
+    """Write the rate that is simulated, and what part it is of the one that is sold."""
+    if efficiency == 1:
+        return f"{format_rate(rate)} each way, all of it usable"
+    return f"{format_rate(rate * efficiency)} each way, {_share(efficiency)} of the nominal {format_rate(rate)}"
+
+
+def _scale_up(topology: Topology) -> str:
+    domain = topology.fabric.domain
+    kind = "×".join(map(str, domain.shape)) + " torus" if domain.kind == "torus" else domain.kind.replace("-", " ")
+    lanes = f"{counted(domain.lanes, 'lane')} a card at {_effective(domain.lane_bandwidth, domain.efficiency)}"
+    return f"{kind}, {lanes}; {format_time(domain.latency)} a hop"
+
+
+def _network(topology: Topology) -> Iterator[tuple[str, str]]:
+    nic, network = topology.fabric.nic, topology.fabric.network
+    switches = f"{counted(topology.leaves, 'leaf', 'leaves')} of {network.radix} ports"
+    if topology.spines:
+        switches += f", {counted(topology.spines, 'spine')}"
+    over = network.oversubscription
+    parts = [
+        f"{network.name}: {'rails, ' if topology.railed else ''}{switches}",
+        "non-blocking" if over == 1 else f"oversubscribed {over:g}:1",
+        f"{format_time(network.switch_latency)} a switch",
+    ]
+    yield "network", "; ".join(parts)
+    if topology.leaves > network.radix:
+        yield "", "each spine stands for a further non-blocking tier: there are more leaves than it has ports"
+    rate = _effective(nic.bandwidth, nic.efficiency)
+    yield "nic", f"{rate}; {format_rate(nic.host_bandwidth)} to the card; {format_time(nic.latency)} a side"
+    if network.routing == "hash":
+        yield "routing", f"hash: a connection keeps one spine, chosen by its ends, its channel and seed {topology.seed}"
+    else:
+        yield "routing", "spread: traffic goes evenly over the spines"
+
+
+def _algorithm(answer: Answer) -> str:
+    case = answer.best.case
+    each = counted(case.pieces, ALGORITHMS[case.algorithm].piece.removesuffix("s"))
+    text = f"{case.algorithm} on {counted(case.channels, 'channel')}, {each}"
+    among = len(answer.candidates)
+    return f"{text}: the fastest of {among} candidates" if among > 1 else text
+
+
+def _protocol(protocol: Protocol, nodes: int) -> str:
+    step = f"step {format_time(protocol.step_scale_up)} in a node"
+    if nodes > 1:
+        step += f", {format_time(protocol.step_network)} between nodes"
+    parts = [f"{protocol.name}: start {format_time(protocol.startup)}", step]
+    if protocol.send_overhead:
+        parts.append(f"{format_time(protocol.send_overhead)} to send a message")
+    parts.append("payload only on the wire" if protocol.wire == 1 else f"{protocol.wire:.4g} bytes on the wire for one")
+    return "; ".join(parts)
+
+
+def _sharing(protocol: Protocol) -> str:
+    text = "max-min: connections share every link fairly"
+    if protocol.share == "reserved":
+        text = "reserved: a channel keeps its part of a scale-up link; other links max-min"
+    if math.isfinite(protocol.channel_cap):
+        text += f"; at most {format_rate(protocol.channel_cap)} each"
+    return text
+
+
+def _model(protocol: Protocol) -> str:
+    free = math.isinf(protocol.reduce_bandwidth)
+    reducing = "reducing is free" if free else f"reducing at {format_rate(protocol.reduce_bandwidth)}"
+    return f"bytes are a fluid; {reducing}; no back-pressure: a sender never waits for buffers"
+
+
+def _engine(answer: Answer) -> str:
+    best = answer.best
+    text = f"{best.case.engine}: {counted(best.transfers, 'transfer')}"
+    if best.case.engine == "compiled":
+        jumped = _share(best.transfers_jumped / best.transfers) if best.transfers_jumped else "none"
+        text += f", {jumped} jumped as steady state" if best.case.jump else ", none jumped (--no-jump)"
+    wall = sum(candidate.wall_s for candidate in answer.candidates)
+    return f"{text}; computed in {format_time(wall)}"
+
+
+# -- table -------------------------------------------------------------------------------------------------
+
+_HEADS = (
+    ("size", "(B)"), ("count", "(elements)"), ("type", ""), ("algorithm", "×channels"), ("protocol", ""),
+    ("time", "(us)"), ("algbw", "(GB/s)"), ("busbw", "(GB/s)"), ("bound", "(us)"), ("reached", ""),
+)  # fmt: skip
+_LEFT = (2, 3, 4)
+
+
+def table(answer: Answer) -> list[Line]:
+    """Lay out one row for each candidate, fastest first, in nccl-tests' columns and units."""
+    rows = sorted(answer.candidates, key=lambda r: (r.time_us is None, r.time_us or r.floor_us))
+    cells = [*zip(*_HEADS, strict=True), *(_cells(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i in _LEFT else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
+    lines = [line.rstrip() for line in lines]
+    many = len(rows) > 1
+    margin = "  " if many else ""
+    out = [Line(margin + line, "heading") for line in lines[:2]]
+    for row, line in zip(rows, lines[2:], strict=True):
+        best = many and row is answer.best
+        out.append(Line(("* " if best else margin) + line, "best" if best else "row"))
+    return out
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    case = result.case
+    time, algbw, busbw, reached = f"≥ {_micro(result.floor_us)}", "-", "-", "-"
+    if result.time_us is not None and result.algbw_GBps and result.busbw_GBps and result.reached:
+        time, reached = _micro(result.time_us), _share(result.reached)
+        algbw, busbw = _giga(result.algbw_GBps), _giga(result.busbw_GBps)
+    return (
+        str(case.bytes), str(case.count), case.dtype, f"{case.algorithm} ×{case.channels}", case.protocol,
+        time, algbw, busbw, _micro(result.bound_us), reached,
+    )  # fmt: skip
+
+
+def _micro(time: float) -> str:
+    return f"{time:.2f}" if time < 1e4 else f"{time:.1f}"
+
+
+def _giga(rate: float) -> str:
+    return f"{rate:.2f}" if rate >= 0.01 else f"{rate:.2g}"
+
+
+def notes(answer: Answer) -> list[Line]:
+    """Say what the marks in the table mean."""
+    parts = ["* fastest"] if len(answer.candidates) > 1 else []
+    if any(candidate.time_us is None for candidate in answer.candidates):
+        parts.append("≥ not simulated: its busiest link alone takes longer than the fastest candidate")
+    return [Line("; ".join(parts), "note")] if parts else []
+
+
+# -- verdict -----------------------------------------------------------------------------------------------
+
+
+def verdict(answer: Answer) -> Line:
+    """Say in one line what limits the best candidate."""
+    best = answer.best
+    kind = WORDS[best.busiest] + (f" ({best.busiest})" if "→" in best.busiest else "")
+    if best.bottleneck == "latency":
+        text = f"latency: even the busiest of the {kind} is sending for only {_share(best.busy)} of the time"
+    else:
+        text = f"{kind}: the busiest is sending for {_share(best.busy)} of the time"
+    return Line(f"limited by {text}", "verdict")
+
+
+def page(answer: Answer, *, quiet: bool = False) -> Sequence[Line]:
+    """Lay out everything, in the order in which it is read; without the header if `quiet`."""
+    above = [] if quiet else [*header(answer), Line("", "blank")]
+    return [*above, *table(answer), *notes(answer), Line("", "blank"), verdict(answer)]
