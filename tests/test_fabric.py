@@ -568,7 +568,7 @@ def test_fabric_and_network_of_the_same_name(write):
 
 def test_shipped_network_from_ones_own_file(write):
     path = write(text=WITHOUT.replace("\n[card]", 'network = "roce-400g"\n[card]', 1))
-    assert load(path).network.routing == "hash"
+    assert load(path).network.routing == "spread"
 
 
 def test_errors_in_a_network_file_name_that_file(write, tmp_path):
@@ -918,8 +918,8 @@ def test_scale_up_figures(name, vendor, effective, kind):
     [
         ("ib-hdr", 25, 23.5, 40, "spread", 0.6),
         ("ib-ndr", 50, 48.5, 64, "spread", 0.6),
-        ("roce-200g", 25, 20.0, 64, "hash", 1.5),
-        ("roce-400g", 50, 40.0, 64, "hash", 1.5),
+        ("roce-200g", 25, 20.0, 64, "spread", 1.5),
+        ("roce-400g", 50, 40.0, 64, "spread", 1.5),
     ],
 )
 def test_network_figures(name, rate, effective, radix, routing, way):

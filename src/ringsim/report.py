@@ -1,8 +1,8 @@
 """An answer in words: what was assumed, what came out, and what limits it.
 
-A simulated time is worth as much as its assumptions, so the header states every one that could move the result,
-and the table keeps the columns of nccl-tests, so that a measurement can be laid beside it. Pure functions from an
-`Answer` to lines of text; who prints them, where and in which colours is not known here.
+A simulated time is worth as much as its assumptions, so the header states every one that could move the
+result, and the table keeps the columns of nccl-tests, so that a measurement can be laid beside it. Pure
+functions from an `Answer` to lines of text; who prints them, where and in which colours is not known here.
 """
 
 import math
@@ -28,8 +28,6 @@ WORDS = {
     "leaf→spine": "trunks between leaf and spine", "spine→leaf": "trunks between leaf and spine",
 }  # fmt: skip
 
-_ASCII = str.maketrans({"→": "->", "≥": ">=", "×": "x", "µ": "u", "−": "-", "…": "...", "–": "-", "·": "-"})
-
 
 @dataclass(frozen=True)
 class Line:
@@ -37,11 +35,6 @@ class Line:
 
     text: str
     role: Literal["title", "label", "heading", "row", "best", "note", "verdict", "blank"] = "row"
-
-
-def ascii_only(text: str) -> str:
-    """Write a text for a terminal that knows no more than ASCII."""
-    return text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
@@ -106,16 +99,16 @@ def _share(part: float) -> str:
 
 def _effective(rate: float, efficiency: float) -> str:
     """Write the rate that is simulated, and what part it is of the one that is sold."""
-    if efficiency == 1:
-        return f"{format_rate(rate)} each way, all of it usable"
-    return f"{format_rate(rate * efficiency)} each way, {_share(efficiency)} of the nominal {format_rate(rate)}"
+    nominal = f"{_share(efficiency)} of the nominal {format_rate(rate)}"
+    return f"{format_rate(rate * efficiency)} each way, {nominal}"
 
 
 def _scale_up(topology: Topology) -> str:
     domain = topology.fabric.domain
-    kind = "×".join(map(str, domain.shape)) + " torus" if domain.kind == "torus" else domain.kind.replace("-", " ")
-    lanes = f"{counted(domain.lanes, 'lane')} a card at {_effective(domain.lane_bandwidth, domain.efficiency)}"
-    return f"{kind}, {lanes}; {format_time(domain.latency)} a hop"
+    sides = "×".join(map(str, domain.shape)) + " " if domain.kind == "torus" else ""
+    rate = _effective(domain.lane_bandwidth, domain.efficiency)
+    lanes = f"{counted(domain.lanes, 'lane')} a card at {rate}"
+    return f"{sides}{domain.kind.replace('-', ' ')}, {lanes}; {format_time(domain.latency)} a hop"
 
 
 def _network(topology: Topology) -> Iterator[tuple[str, str]]:
@@ -135,7 +128,8 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
     rate = _effective(nic.bandwidth, nic.efficiency)
     yield "nic", f"{rate}; {format_rate(nic.host_bandwidth)} to the card; {format_time(nic.latency)} a side"
     if network.routing == "hash":
-        yield "routing", f"hash: a connection keeps one spine, chosen by its ends, its channel and seed {topology.seed}"
+        by = f"its ends, its channel and seed {topology.seed}"
+        yield "routing", f"hash: a connection keeps one spine, chosen by {by}"
     else:
         yield "routing", "spread: traffic goes evenly over the spines"
 
@@ -155,7 +149,7 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
     parts = [f"{protocol.name}: start {format_time(protocol.startup)}", step]
     if protocol.send_overhead:
         parts.append(f"{format_time(protocol.send_overhead)} to send a message")
-    parts.append("payload only on the wire" if protocol.wire == 1 else f"{protocol.wire:.4g} bytes on the wire for one")
+    parts.append(f"wire overhead {_share(protocol.wire - 1)}" if protocol.wire > 1 else "no wire overhead")
     return "; ".join(parts)
 
 

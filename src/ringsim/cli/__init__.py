@@ -1,13 +1,14 @@
 """The command line: a thin layer over `ringsim.study`, and the one place that knows of exit codes.
 
-Whatever goes wrong ends here as one line on standard error that says what would be right. Nothing heavy is imported
-until a command needs it, so that ``--help`` and shell completion answer at once.
+Whatever goes wrong ends here as one line on standard error that says what would be right. Nothing heavy is
+imported until a command needs it, so that ``--help`` and shell completion answer at once.
 """
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
@@ -21,7 +22,30 @@ from ringsim.cli.topo import topo
 FINE, USAGE, BAD_FILE, INTERRUPTED = 0, 2, 3, 130
 
 
-@click.group(cls=Group, example="ringsim run --fabric hccs --cards 1024")
+class _PipeClosedError(Exception):
+    """Standard output was closed at its other end."""
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    """Carry a closed pipe past Click, which would exit with 1, and 1 is a verdict here."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _PipeClosedError from error
+
+
+class _Root(Group):
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Root, example="ringsim run --fabric hccs --cards 1024")
 @click.version_option(__version__, prog_name="ringsim", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -64,11 +88,13 @@ def _code(args: Sequence[str] | None) -> int:
         return INTERRUPTED
     except MemoryError:
         complain("not enough memory for a cluster of this size; ask for fewer cards or fewer --rings")
-    except BrokenPipeError:
+    except (BrokenPipeError, _PipeClosedError):
         # Whoever read our output has seen enough, as in `ringsim topo list | head -1`.
         silence_stdout()
         return FINE
     except OSError as error:
+        if error.filename is not None:
+            raise
         silence_stdout()
         complain(f"cannot write the output: {error.strerror or error}; redirect it to where there is room")
     return USAGE

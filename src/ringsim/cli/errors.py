@@ -1,4 +1,4 @@
-"""From whatever the layers below raise to one line for the person at the keyboard, and whose mistake it was."""
+"""From whatever the layers below raise to one line for the person at the keyboard, with the exit code."""
 
 import os
 import sys
@@ -21,7 +21,9 @@ def complain(message: str) -> None:
     """Print the one message that a failed command leaves on standard error."""
     prefix = click.style("error:", fg="red", bold=True)
     context = click.get_current_context(silent=True)
-    click.echo(f"ringsim: {prefix} {printable(message)}", err=True, color=_color() if context is None else None)
+    click.echo(
+        f"ringsim: {prefix} {printable(message)}", err=True, color=_color() if context is None else None
+    )
 
 
 def _color() -> bool | None:
@@ -41,9 +43,6 @@ def silence_stdout() -> None:
 def explained(fabric: str, network: str | None = None) -> Iterator[None]:
     """Turn the errors of a question about this fabric and network into those of a command line."""
     from ringsim.fabric import FabricError, load
-    from ringsim.study import StudyError
-    from ringsim.topology import TopologyError
-    from ringsim.units import UnitError
 
     try:
         yield
@@ -55,5 +54,11 @@ def explained(fabric: str, network: str | None = None) -> Iterator[None]:
         except FabricError:
             raise BadFile(str(error)) from None
         raise click.ClickException(str(error)) from None
-    except (StudyError, TopologyError, UnitError) as error:
+    except ValueError as error:
+        from ringsim.study import StudyError
+        from ringsim.topology import TopologyError
+        from ringsim.units import UnitError
+
+        if not isinstance(error, (StudyError, TopologyError, UnitError)):
+            raise
         raise click.ClickException(str(error)) from None

@@ -3,10 +3,16 @@
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+
+# Generic for the type checker only: older releases of Click cannot subscript it.
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType
 
 
 class _Example(click.Command):
@@ -17,6 +23,7 @@ class _Example(click.Command):
         self.example = example
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, then what Click writes."""
         formatter.write(f"Example: {self.example}\n\n")
         super().format_help(ctx, formatter)
 
@@ -29,13 +36,14 @@ class Group(_Example, click.Group):
     """A group of commands with an example; alone it prints its help, as the error that it is."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a group without a command."""
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
         return super().parse_args(ctx, args)
 
 
-class DataName(click.ParamType):
+class DataName(_Type):
     """The name of a shipped file, or the path of one's own.
 
     Parameters
@@ -51,27 +59,33 @@ class DataName(click.ParamType):
         self._known = known
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Name what --help calls the value."""
         return "NAME|FILE"
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Say what there is to choose from."""
         return f"Choose one of {', '.join(self._known())}, or give the path of a TOML file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse an unknown name here; a path is left to whoever opens the file."""
         from ringsim.fabricfile import suggest
 
-        # The same rule as in `ringsim.fabric.load`; what looks like a path is left to it.
+        # The same rule as in `ringsim.fabric.load`.
         written = str(value)
         if written.endswith(".toml") or Path(written).name != written or written in self._known():
             return written
         right = f"{suggest(written, self._known())}; or give the path of a TOML file"
         raise click.ClickException(f"{self.name} = {written}: there is no {self.name} of this name; {right}")
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete a shipped name, else a path."""
         names = [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
         return names or [CompletionItem(incomplete, type="file")]
 
 
-class Whole(click.ParamType):
+class Whole(_Type):
     """A whole number; its range is checked by whoever knows it.
 
     Parameters
@@ -90,29 +104,40 @@ class Whole(click.ParamType):
         self._words = words.split()
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Name what --help calls the value."""
         return "|".join(["N", *self._words])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Read an int, or one of the words."""
         written = str(value)
         if written in self._words:
             return written
-        # Not int(): it takes 1_000 and digits of other scripts, and more than four thousand digits make it raise.
+        # Not int(): it takes 1_000 and digits of other scripts, and raises for thousands of digits.
         if re.fullmatch("[+-]?[0-9]{1,18}", written):
             return int(written)
         wrong = "not a whole number" if not re.fullmatch("[+-]?[0-9]+", written) else "out of range"
-        right = self._right if isinstance(self._right, str) else self._right()
-        raise click.ClickException(f"{self.name} = {written or '(empty)'}: {wrong}; {right}")
+        raise click.ClickException(f"{self.name} = {written or '(empty)'}: {wrong}; {self._what()}")
+
+    def _what(self) -> str:
+        return self._right if isinstance(self._right, str) else self._right()
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Say what would be right."""
+        right = self._what()
+        return right[:1].upper() + right[1:]
 
 
-class Size(click.ParamType):
+class Size(_Type):
     """Bytes of the vector, such as ``64M``."""
 
     name = "size"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Name what --help calls the value."""
         return "SIZE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read bytes."""
         from ringsim.units import UnitError, parse_size
 
         try:
@@ -121,7 +146,7 @@ class Size(click.ParamType):
             raise click.ClickException(f"size = {error}") from None
 
 
-class Name(click.ParamType):
+class Name(_Type):
     """A name out of a list that is too costly to import before it is needed; the study checks it.
 
     Parameters
@@ -137,12 +162,17 @@ class Name(click.ParamType):
         self._known = known
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Name what --help calls the value."""
         return "NAME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take anything."""
         return str(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete a name."""
         known = self._known() if self._known else ()
         return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 

@@ -24,13 +24,17 @@ def _dtypes() -> Iterable[str]:
 
 
 @click.command(cls=Command, example="ringsim run --fabric hccs --cards 1024")
-@click.option("--fabric", type=FABRIC, required=True, help="A shipped fabric (see `ringsim topo list`) or a TOML file.")
+@click.option(
+    "--fabric", type=FABRIC, required=True, help="A shipped fabric (see `ringsim topo list`) or a TOML file."
+)
 @click.option("--cards", type=CARDS, required=True, help="Ranks, one on each card.")
 @click.option(
     "--size", type=Size(), default="1G", show_default=True,
     help="Bytes of the vector on each rank: 8, 64M, 1G (powers of 1,024 as in nccl-tests), 1GiB or 1GB.",
 )  # fmt: skip
-@click.option("--dtype", type=Name("dtype", _dtypes), default="float", show_default=True, help="Type of an element.")
+@click.option(
+    "--dtype", type=Name("dtype", _dtypes), default="float", show_default=True, help="Type of an element."
+)
 @click.option(
     "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
     help="ring, tree, or auto for the fastest.",
@@ -49,7 +53,7 @@ def _dtypes() -> Iterable[str]:
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
 @click.option(
     "--set", "changes", metavar="KEY=VALUE", multiple=True,
-    help="Change a number of the fabric, such as nic.bandwidth=50GB/s (keys: `ringsim topo show`); repeatable.",
+    help="Change a number of the fabric, such as nic.bandwidth=50GB/s (keys: `topo show`); repeatable.",
 )  # fmt: skip
 @click.option(
     "--engine", type=Name("engine", lambda: ("compiled", "reference")), default="compiled", show_default=True,
@@ -61,12 +65,19 @@ def _dtypes() -> Iterable[str]:
     help="Of the hash that spreads connections over spines.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
-@click.option("--output", metavar="FILE", help="Write the JSON object to a file.")
+@click.option("--output", metavar="FILE", help="Write the JSON object to a file; with --json, print nothing.")
 @click.option("--quiet", is_flag=True, help="No header and no progress.")
 def run(
-    *, fabric: str, network: str | None, changes: tuple[str, ...], as_json: bool, output: str | None, quiet: bool,
-    no_jump: bool, **asked: Any,
-) -> None:  # fmt: skip
+    *,
+    fabric: str,
+    network: str | None,
+    changes: tuple[str, ...],
+    as_json: bool,
+    output: str | None,
+    quiet: bool,
+    no_jump: bool,
+    **asked: Any,
+) -> None:
     """Simulate one all-reduce and say what limits it.
 
     Prints what was simulated, with every assumption that matters; a row for each candidate in the columns of
@@ -93,4 +104,3 @@ def run(
         from ringsim.report import page
 
         show(page(found, quiet=quiet))
-

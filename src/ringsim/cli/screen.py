@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -17,30 +18,35 @@ if TYPE_CHECKING:
 #: Runs shorter than this show no progress, and so many seconds pass between two updates.
 PATIENCE, PACE = 1.0, 0.1
 
+_ASCII = str.maketrans({"→": "->", "≥": ">=", "×": "x", "µ": "u", "μ": "u", "−": "-", "–": "-", "…": "..."})
+
 
 def show(lines: "Iterable[Line]") -> None:
     """Print a report."""
-    from ringsim.report import LABEL, ascii_only
+    from ringsim.report import LABEL
 
-    plain = not _unicode()
     for line in lines:
-        text = ascii_only(line.text) if plain else line.text
         if line.role == "label":
-            text = click.style(text[:LABEL], dim=True) + text[LABEL:]
-        elif line.role in ("title", "best", "verdict"):
-            text = click.style(text, bold=True)
-        elif line.role in ("heading", "note"):
-            text = click.style(text, dim=True)
-        click.echo(text)
+            echo(line.text[:LABEL], dim=True, nl=False)
+            echo(line.text[LABEL:])
+        else:
+            echo(
+                line.text,
+                bold=line.role in ("title", "best", "verdict"),
+                dim=line.role in ("heading", "note"),
+            )
 
 
-def _unicode() -> bool:
-    """Whether standard output can show the arrows."""
+def echo(text: str, *, bold: bool = False, dim: bool = False, nl: bool = True) -> None:
+    """Print on standard output, in ASCII where its encoding has no arrows; bold or dim on a terminal."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     try:
-        "→≥×µ".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        text.encode(encoding)
     except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+        text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    if bold or dim:
+        text = click.style(text, bold=bold or None, dim=dim or None)
+    click.echo(text, nl=nl)
 
 
 def dump(document: dict[str, Any], target: Path | None = None) -> None:
@@ -106,14 +112,12 @@ class Progress:
     def __call__(self, case: "Case", done: int, total: int) -> None:
         """Show how many firings of a case are done, those that were jumped included."""
         now = time.monotonic()
-        if not self._live or now < self._next:
+        if not self._live or now < self._next or done >= total:
             return
         self._next = now + PACE
-        part = min(1.0, done / max(total, 1))
-        bar = "#" * round(24 * part)
-        self._write(
-            f"{case.algorithm} x{case.channels} {case.protocol} [{bar:.<24}] {part:4.0%}  {done:,} of {total:,}"
-        )
+        part = done / total
+        name, bar = f"{case.algorithm} x{case.channels} {case.protocol}", "#" * round(24 * part)
+        self._write(f"{name} [{bar:.<24}] {part:4.0%}  {done:,} of {total:,} transfers")
 
     def clear(self) -> None:
         """Take the line away again."""
@@ -123,5 +127,6 @@ class Progress:
             self._shown = 0
 
     def _write(self, text: str) -> None:
+        text = text[: shutil.get_terminal_size().columns - 1]
         click.echo("\r" + text.ljust(self._shown), err=True, nl=False)
         self._shown = len(text)

@@ -1,16 +1,13 @@
 """``ringsim topo``: which fabrics there are, and what each of them claims and on whose word.
 
-A figure is only worth what its source is, so ``show`` prints every number of a file beside where it comes from.
+A figure is worth what its source is worth, so ``show`` prints the two side by side.
 """
 
-import json
-import math
-import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,22 +16,22 @@ from ringsim import __version__
 from ringsim.cli.errors import explained
 from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Group
 from ringsim.cli.screen import dump, echo
-from ringsim.units import format_rate, format_size, format_time
+from ringsim.cli.sheet import SCHEMA, Number, cluster, document, effective, numbers
+from ringsim.units import format_rate
 
 if TYPE_CHECKING:
     from ringsim.fabric import Fabric
-    from ringsim.topology import Topology
 
-#: Of the JSON objects of this file.
-SCHEMA = 1
+_LABELS = {
+    "cards": "cards", "nodes": "nodes", "domain": "cards in a node", "scale_up_switches": "scale-up switches",
+    "leaf_switches": "leaf switches", "spine_switches": "spine switches",
+    "diameter_links": "links between the two cards farthest apart", "directed_links": "directed links",
+}  # fmt: skip
 
 
 @click.group(cls=Group, example="ringsim topo list")
 def topo() -> None:
     """Describe fabrics: list them, or show one with the source of every number."""
-
-
-# -- list --------------------------------------------------------------------------------------------------
 
 
 @topo.command("list", cls=Command, example="ringsim topo list")
@@ -47,35 +44,19 @@ def list_(*, as_json: bool) -> None:
     # A network is only ever loaded under some fabric.
     nets = [load(sheets[0].name, network=name) for name in networks()]
     if as_json:
-        document: dict[str, Any] = {"schema": SCHEMA, "ringsim_version": __version__}
-        document["fabrics"] = [
-            {
-                "name": sheet.name, "title": sheet.title, "domain_kind": sheet.domain.kind,
-                "domain_size": sheet.domain.size, "datasheet_bandwidth_GBps": sheet.domain.datasheet_bandwidth / 1e9,
-                "network": sheet.network.name,
-            }
-            for sheet in sheets
-        ]  # fmt: skip
-        document["networks"] = [
-            {
-                "name": sheet.network.name, "title": sheet.network.title, "kind": sheet.network.kind,
-                "nic_bandwidth_GBps": sheet.nic.bandwidth / 1e9, "routing": sheet.network.routing,
-            }
-            for sheet in nets
-        ]  # fmt: skip
-        dump(document)
+        dump(_index(sheets, nets))
         return
-    rows = [("FABRIC", "DOMAIN", "CARDS", "VENDOR", "NETWORK", "TITLE")]
+    rows = [["FABRIC", "DOMAIN", "CARDS", "VENDOR", "NETWORK", "TITLE"]]
     for sheet in sheets:
         domain, vendor = sheet.domain, format_rate(sheet.domain.datasheet_bandwidth)
-        rows.append((sheet.name, domain.kind, str(domain.size), vendor, sheet.network.name, sheet.title))
+        rows.append([sheet.name, domain.kind, str(domain.size), vendor, sheet.network.name, sheet.title])
     _columns(rows)
-    echo("")
-    rows2 = [("NETWORK", "KIND", "NIC", "ROUTING", "TITLE")]
+    rows = [["NETWORK", "KIND", "NIC", "ROUTING", "TITLE"]]
     for sheet in nets:
-        net, rate = sheet.network, format_rate(sheet.nic.bandwidth)
-        rows2.append((net.name, net.kind, rate, net.routing, net.title))
-    _columns(rows2)
+        network, rate = sheet.network, format_rate(sheet.nic.bandwidth)
+        rows.append([network.name, network.kind, rate, network.routing, network.title])
+    echo("")
+    _columns(rows)
     echo("")
     echo("VENDOR is what the data sheet prints for a card, both directions; NIC is one direction.", dim=True)
 
@@ -83,11 +64,36 @@ def list_(*, as_json: bool) -> None:
 def _columns(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for i, row in enumerate(rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        echo(line.rstrip(), dim=i == 0)
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        echo("  ".join(cells).rstrip(), dim=i == 0)
 
 
-# -- show --------------------------------------------------------------------------------------------------
+def _index(sheets: "Sequence[Fabric]", nets: "Sequence[Fabric]") -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "ringsim_version": __version__,
+        "fabrics": [
+            {
+                "name": sheet.name,
+                "title": sheet.title,
+                "domain_kind": sheet.domain.kind,
+                "domain_size": sheet.domain.size,
+                "datasheet_bandwidth_GBps": sheet.domain.datasheet_bandwidth / 1e9,
+                "network": sheet.network.name,
+            }
+            for sheet in sheets
+        ],
+        "networks": [
+            {
+                "name": sheet.network.name,
+                "title": sheet.network.title,
+                "kind": sheet.network.kind,
+                "routing": sheet.network.routing,
+                "nic_bandwidth_GBps": sheet.nic.bandwidth / 1e9,
+            }
+            for sheet in nets
+        ],
+    }
 
 
 @topo.command(cls=Command, example="ringsim topo show hccs --cards 1024")
@@ -95,35 +101,70 @@ def _columns(rows: Sequence[Sequence[str]]) -> None:
 @click.option("--cards", type=CARDS, help="Also count what a cluster of so many cards is made of.")
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, SI units, a source for every number.")
-def show(*, fabric: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool) -> None:
-    """Show every number of a fabric and where it comes from.
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, in SI units.")
+def show(
+    *, fabric: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool
+) -> None:
+    """Show every number of a fabric, with its source.
 
     The keys are those that `ringsim run --set` takes.
     """
     if domain is not None and cards is None:
-        raise click.UsageError("--domain needs --cards: it says how a cluster of so many cards is divided")
+        raise click.UsageError("--domain divides a cluster: give --cards as well")
+    made_of = None
     with explained(fabric, network):
         from ringsim.fabric import load
 
         sheet = load(fabric, network=network)
-        cluster = None
         if cards is not None:
             from ringsim.topology import build
 
-            cluster = _cluster(build(sheet, cards, domain=domain))
+            made_of = cluster(build(sheet, cards, domain=domain))
     if as_json:
-        dump(_document(sheet, cluster))
+        dump(document(sheet, made_of))
         return
     echo(f"{sheet.name}: {sheet.title}", bold=True)
-    echo(f"{sheet.path}\n", dim=True)
-    _numbers(sheet)
-    if cluster is not None:
+    echo(sheet.path, dim=True)
+    _show_numbers(sheet)
+    if made_of is not None:
+        _show_cluster(made_of)
+
+
+def _show_numbers(sheet: "Fabric") -> None:
+    entries = list(numbers(sheet))
+    widest = max(len(_last(entry)) for entry in entries)
+    values = max(len(entry.text()) for entry in entries if entry.source)
+    notes = effective(sheet)
+    for table, group in groupby(entries, key=lambda entry: entry.key.rpartition(".")[0]):
         echo("")
-        echo(f"cluster of {cluster['cards']:,} cards", bold=True)
-        links = cluster.pop("links")
-        lines = [(key, f"{value:,}") for key, value in cluster.items() if key != "cards"]
-        lines += [(f"links {kind}", f"{number:,}") for kind, number in links.items()]
-        width = max(len(key) for key, _ in lines)
-        for key, number in lines:
-            echo(f"  {key.replace('_', ' '):<{width}}  {number:>12}")
+        echo(table, bold=True, nl=False)
+        echo(" " * (widest + 4 - len(table)) + notes[table] if table in notes else "")
+        for entry in group:
+            start = f"  {_last(entry):<{widest}}  {entry.text():<{values}}  "
+            echo(_beside(start, entry.source))
+
+
+def _last(entry: Number) -> str:
+    return entry.key.rpartition(".")[2]
+
+
+def _beside(start: str, source: str) -> str:
+    """Wrap a source in the column where it begins; in a pipe one line each, so that grep finds them whole."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return (start + source).rstrip()
+    width = max(shutil.get_terminal_size().columns, len(start) + 40)
+    return textwrap.fill(
+        source, width, initial_indent=start, subsequent_indent=" " * len(start),
+        break_long_words=False, break_on_hyphens=False,
+    ).rstrip() or start.rstrip()  # fmt: skip
+
+
+def _show_cluster(made_of: dict[str, Any]) -> None:
+    links = made_of.pop("links")
+    lines = [(_LABELS[key], count) for key, count in made_of.items() if count]
+    lines += [(f"  {kind}", count) for kind, count in links.items()]
+    widest, digits = max(len(name) for name, _ in lines), max(len(f"{count:,}") for _, count in lines)
+    echo("")
+    echo("cluster", bold=True)
+    for name, count in lines:
+        echo(f"  {name:<{widest}}  {count:>{digits},}")

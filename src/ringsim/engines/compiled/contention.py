@@ -1,8 +1,8 @@
 """Find the links that nobody ever has to share: they only set a speed, and a row without others has a fixed duration.
 
 A link is *open* when the rows on it together, each at the most it could ever send, do not fill it. Open links never
-bind in the max-min share, so they can be taken out of it without changing any rate, and a row whose links are all open
-sends each firing in ``bytes / top rate`` seconds whatever else happens. Most programs have no other rows.
+bind in the max-min share, so they can be taken out of it without changing any rate, and neither do links in the shadow
+of a narrower one that carries the same rows. A row whose links are all open sends each firing in ``bytes / top rate`` seconds whatever else happens. Most programs have no other rows.
 """
 
 from dataclasses import dataclass
@@ -51,12 +51,35 @@ def find(program: Program) -> Contention:
         first[1:] = (np.diff(link[order]) != 0) | (np.diff(connection[row][order]) != 0)
         kept = order[first]
         demand = np.bincount(link[kept], weights=rate[row[kept]], minlength=len(program.bandwidth))
-    tight = demand > program.bandwidth * (1 + ROUNDING)
+    tight = (demand > program.bandwidth * (1 + ROUNDING)) & ~_shadowed(program, row, link)
     number = np.cumsum(tight) - 1
     hop = tight[link]
     offsets = np.zeros(program.rows + 1, np.int64)
     np.cumsum(np.bincount(row[hop], minlength=program.rows), out=offsets[1:])
     return Contention(rate, offsets, number[link[hop]], program.bandwidth[tight])
+
+
+def _shadowed(program: Program, row: Ints, link: Ints) -> NDArray[np.bool_]:
+    """Links that carry exactly the rows of a neighbour on their way that is no wider: it fills up first, shape ``[links]``.
+
+    A NIC's port and the bus to its card are such a pair.
+    """
+    links = len(program.bandwidth)
+    users = np.bincount(link, minlength=links)
+    this, next_ = link[:-1], link[1:]
+    inner = row[:-1] == row[1:]
+    lowest, highest = np.full(links, links), np.full(links, -1)
+    np.minimum.at(lowest, this[inner], next_[inner])
+    np.maximum.at(highest, this[inner], next_[inner])
+    followed = np.bincount(this[inner], minlength=links)
+    first = np.flatnonzero((users > 0) & (followed == users) & (lowest == highest))
+    second = lowest[first]
+    same = users[first] == users[second]
+    first, second = first[same], second[same]
+    wider = program.bandwidth[first] >= program.bandwidth[second]
+    shadowed = np.zeros(links, bool)
+    shadowed[np.where(wider, first, second)] = True
+    return shadowed
 
 
 def _connections(after: Ints) -> Ints:

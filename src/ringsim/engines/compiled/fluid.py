@@ -20,7 +20,7 @@ from ringsim.engines.compiled.kernel import Floats, Ints, Rows, Times, kernel
 from ringsim.engines.compiled.sharing import join, part, share
 from ringsim.engines.compiled.steady import carry, remember, room, same
 from ringsim.engines.compiled.tables import (
-    CLOCK, EVENT, IDLE, SENDING, WAITING, Table, inputs_table, links_table, rows_table, users_of,
+    CLOCK, EVENT, HOP, IDLE, INPUT, LINK, ROW, SENDING, WAITING, Table, bare, inputs_table, links_table, rows_table, users_of,
 )  # fmt: skip
 from ringsim.program import ProgramError
 
@@ -55,7 +55,7 @@ def simulate(
     while True:
         R = rows_table(few.rows, few.contention, few.message, offsets)
         L, H = links_table(few.contention, few.weight)
-        clock, arrival = np.zeros(1, CLOCK), np.zeros((depth, n))
+        clock, arrival = np.zeros(1, CLOCK), np.zeros((n, depth))
         heap, included, touched = np.zeros(n, EVENT), np.zeros(n, np.int64), np.zeros(len(L), np.int64)
         while not run(R, L, H, D, users, heap, clock, arrival, touched, included, jump, PAUSE):
             if progress:
@@ -76,7 +76,7 @@ def simulate(
 @kernel
 def ready(R: Table, D: Table, arrival: Floats, v: int) -> float:
     """When the next firing of `v` may begin, or −1 while that is not known."""
-    q, t, depth = R[v].fired, R[v].left, arrival.shape[0]
+    q, t, depth = R[v].fired, R[v].left, arrival.shape[1]
     if q == 0 and R[v].after >= 0:
         w = R[v].after
         if R[w].fired < R[w].count:
@@ -89,7 +89,7 @@ def ready(R: Table, D: Table, arrival: Floats, v: int) -> float:
             if R[u].fired <= wanted:
                 return -1.0
             if R[u].fired - wanted <= depth:  # otherwise it arrived long ago
-                t = max(t, arrival[wanted % depth, u])
+                t = max(t, arrival[u, wanted % depth])
     return t + R[v].overhead
 
 
@@ -130,16 +130,16 @@ def send(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int, t: f
 @kernel
 def leave(R: Table, L: Table, H: Table, clock: Table, arrival: Floats, touched: Ints, v: int) -> None:
     """Write down that the firing under way has left, and when it will have arrived."""
-    t, q, depth = R[v].key, R[v].fired, arrival.shape[0]
+    t, q, depth = R[v].key, R[v].fired, arrival.shape[1]
     part(R, L, H, clock, touched, v)
     R[v].phase = IDLE
     R[v].left = t
     t += R[v].latency
     if q < R[v].reduces:
         t += R[v].work
-    if arrival[q % depth, v] > clock[0].now:
+    if arrival[v, q % depth] > clock[0].now:
         clock[0].overflow = 1  # a delivery that is still under way would be forgotten: start again with more depth
-    arrival[q % depth, v] = t
+    arrival[v, q % depth] = t
     R[v].finish = max(R[v].finish, t)
     R[v].fired = q + 1
     clock[0].simulated += 1
@@ -179,6 +179,22 @@ def run(
     touched: Ints, included: Ints, jump: bool, pause: int,
 ) -> bool:  # fmt: skip
     """Go from instant to instant until nothing is left to happen or `pause` firings have left; True at the end."""
+    i = np.int64
+    return _run(
+        bare(R.ctypes.data, R.shape, ROW), bare(L.ctypes.data, L.shape, LINK), bare(H.ctypes.data, H.shape, HOP),
+        bare(D.ctypes.data, D.shape, INPUT), bare(users.ctypes.data, users.shape, i),
+        bare(heap.ctypes.data, heap.shape, EVENT), bare(clock.ctypes.data, clock.shape, CLOCK),
+        bare(arrival.ctypes.data, arrival.shape, np.float64), bare(touched.ctypes.data, touched.shape, i),
+        bare(included.ctypes.data, included.shape, i), jump, pause,
+    )  # fmt: skip
+
+
+@kernel
+def _run(
+    R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
+    touched: Ints, included: Ints, jump: bool, pause: int,
+) -> bool:  # fmt: skip
+    """`run` on bare tables."""
     n = len(R)
     gone = np.empty(n, np.int64)
     quota = clock[0].simulated + pause

@@ -36,7 +36,7 @@ def same(
     saved_at: float, period: int,
 ) -> bool:  # fmt: skip
     """Whether everything relative to now is as it was at `saved_at`, moved rows being `period` firings on."""
-    now, depth = clock[0].now, arrival.shape[0]
+    now, depth = clock[0].now, arrival.shape[1]
     allowed = SAME * (now - saved_at)
     for v in range(len(R)):
         moved = R[v].fired - fired[v]
@@ -53,8 +53,8 @@ def same(
             if abs(to_go(R, clock, v) - bytes[v]) > R[v].rate * allowed:
                 return False
         for j in range(1, min(depth, fired[v]) + 1):
-            here = max(arrival[(R[v].fired - j) % depth, v] - now, 0.0)
-            then = max(arrived[(fired[v] - j) % depth, v] - saved_at, 0.0)
+            here = max(arrival[v, (R[v].fired - j) % depth] - now, 0.0)
+            then = max(arrived[v, (fired[v] - j) % depth] - saved_at, 0.0)
             if abs(then - here) > allowed:
                 return False
     return True
@@ -90,16 +90,16 @@ def carry(
     R: Table, heap: Table, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
 ) -> None:
     """Repeat the last period, `shift` seconds long, `periods` times at once."""
-    by, skip, depth = periods * shift, periods * period, arrival.shape[0]
+    by, skip, depth = periods * shift, periods * period, arrival.shape[1]
     recent = np.empty(depth)
     for v in range(len(R)):
         if R[v].fired == fired[v]:
             continue
         for j in range(1, depth + 1):
-            recent[j - 1] = arrival[(R[v].fired - j) % depth, v] + by
+            recent[j - 1] = arrival[v, (R[v].fired - j) % depth] + by
         R[v].fired += skip
         for j in range(1, depth + 1):
-            arrival[(R[v].fired - j) % depth, v] = recent[j - 1]
+            arrival[v, (R[v].fired - j) % depth] = recent[j - 1]
         R[v].finish = max(R[v].finish, recent[0])
         R[v].left += by
         R[v].since += by

@@ -2,48 +2,64 @@
 
 Records rather than a column per field for two reasons that were measured: an event touches a dozen fields of one row,
 which are two cache lines here and a dozen there; and Numba counts references for every array it takes out of a tuple,
-which cost more than the simulation.
+which cost more than the simulation. For the same reason the kernels see the tables through `bare`.
 """
 
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from ringsim.engines.compiled.contention import Contention
-from ringsim.engines.compiled.kernel import Floats, Ints, Rows
+from ringsim.engines.compiled.kernel import Floats, Ints, Rows, kernel
 
 Table = NDArray[np.void]
 
 IDLE, WAITING, SENDING = 0, 1, 2
 
 
-def _dtype(ints: str, floats: str) -> np.dtype[np.void]:
-    return np.dtype(
-        [(name, np.float64) for name in floats.split()] + [(name, np.int64) for name in ints.split()]
-    )
+def _dtype(**lines: str) -> np.dtype[np.void]:
+    """Fields by type, in the order of use: what one question needs should be one cache line."""
+    types = {"f": np.float64, "i": np.int64, "n": np.int32}
+    return np.dtype([(name, types[kind[0]]) for kind, names in lines.items() for name in names.split()])
 
 
-#: What does not change: costs, and where in the other tables a row's hops, inputs and users stand.
-#: What does: phase; firings that have left; time of the next event and place in the heap; on tight links the rate, the
-#: full link that holds it back (−1: its cap), the bytes to go and since when; the rate being tried by a new sharing and
-#: whether it takes part; first start, last left, latest and last delivery.
+#: First line, for sharing: whether the row takes part in this one, the full link that holds it back (−1: its cap), its
+#: tight hops, its rate, the rate being tried, and the most it may have. Second, for events: what it is doing, firings that
+#: have left and all of them, bytes to go, since when, bytes of a firing, next event, and when the last one had left.
+#: Third, for starting: its place in the heap, the row before it on its connection, inputs, users, REDUCEs, costs. The
+#: rest is written and seldom read.
 ROW = _dtype(
-    "count reduces after hop hop_end input input_end user user_end phase fired slot bottleneck marked",
-    "cap bytes duration latency work overhead key rate to_go since trial start left finish",
-)
-#: Capacity; first of the chain of active hops (−1: none); and for a sharing what is left, how many rise, whether touched.
-LINK = _dtype("head rising marked", "bandwidth free")
+    i1="marked bottleneck hop hop_end", f1="rate trial cap to_go",
+    i2="phase fired count slot", f2="since bytes key left",
+    i3="after input input_end user user_end reduces", f3="latency work",
+    f4="overhead duration start finish", i4="pad1 pad2 pad3 pad4",
+)  # fmt: skip
+#: First of the chain of active hops (−1: none), and for a sharing whether it is touched, what is left, how many rise.
+LINK = _dtype(i1="head marked", f1="bandwidth free", i2="rising")
 #: One row on one tight link: both ends, its neighbours in the link's chain, and how many rows like it are there.
-HOP = _dtype("row link next previous weight", "")
-INPUT = _dtype("row lag", "")
+HOP = _dtype(n="row link next previous weight")
+#: One dependency.
+INPUT = _dtype(i="row lag")
 #: An entry of the heap.
-EVENT = _dtype("row", "key")
+EVENT = _dtype(f="key", i="row")
 #: One record: where the run stands.
-CLOCK = _dtype("queued simulated jumped events overflow touched included", "now")
+CLOCK = _dtype(f="now", i="queued simulated jumped events overflow touched included")
+
+
+def _lined_up(n: int, kind: np.dtype[np.void]) -> Table:
+    """Zeros that begin at a cache line."""
+    memory = np.zeros(n * kind.itemsize + 64, np.uint8)
+    skip = -memory.ctypes.data % 64
+    return memory[skip : skip + n * kind.itemsize].view(kind)
 
 
 def rows_table(rows: Rows, contention: Contention, message: Floats, users: Ints) -> Table:
     """Lay out the rows, nothing having happened yet; `users` are the offsets into the table of users."""
-    table = np.zeros(len(rows.count), ROW)
+    table = _lined_up(len(rows.count), ROW)
     for name in ("count", "reduces", "after", "duration", "latency", "work", "overhead"):
         table[name] = getattr(rows, name)
     for name, offsets in (("hop", contention.offsets), ("input", rows.dep_offsets), ("user", users)):
@@ -83,3 +99,23 @@ def users_of(rows: Rows) -> tuple[Ints, Ints]:
     offsets = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(on, minlength=n), out=offsets[1:])
     return offsets, np.ascontiguousarray(waiting[order])
+
+
+@intrinsic
+def _pointer(typing: Any, address: Any) -> Any:
+    """Turn an address into a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(address), generate
+
+
+@kernel
+def bare(address: int, shape: Any, kind: Any) -> Table:
+    """View a table by its address: an array that owns nothing has no references to count.
+
+    Every call of a function counts references to the arrays it is given, with atomic instructions, unless there is no
+    owner; that took two fifths of the time. Whoever calls this keeps the table alive.
+    """
+    return carray(_pointer(address), shape, kind)  # type: ignore[no-any-return]
