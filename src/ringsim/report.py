@@ -105,6 +105,8 @@ def _effective(rate: float, efficiency: float) -> str:
 
 def _scale_up(topology: Topology) -> str:
     domain = topology.fabric.domain
+    if topology.group == 1:
+        return "not used: a domain holds one card"
     sides = "×".join(map(str, domain.shape)) + " " if domain.kind == "torus" else ""
     rate = _effective(domain.lane_bandwidth, domain.efficiency)
     lanes = f"{counted(domain.lanes, 'lane')} a card at {rate}"
@@ -131,7 +133,7 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
         by = f"its ends, its channel and seed {topology.seed}"
         yield "routing", f"hash: a connection keeps one spine, chosen by {by}"
     else:
-        yield "routing", "spread: traffic goes evenly over the spines"
+        yield "routing", "spread: flows that leave a leaf take different spines, by plan or adaptively"
 
 
 def _algorithm(answer: Answer) -> str:

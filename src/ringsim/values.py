@@ -5,8 +5,7 @@ That is one timing, and a forgiving one: a lockstep ring comes out right with ev
 a proof has two halves. In waves, each rank ends with each contribution exactly once. And no other timing ends
 differently, because dependencies order any two firings that disagree about a unit of a rank. Two disagree
 when one writes what the other reads, or when both write and one is a COPY. Two REDUCEs never do, a sum has no
-order: children meet like that at a tree's parent. (Floats differ in their last bits, but ring and tree make
-each sum once.)
+order: children meet like that at a tree's parent.
 
 Overwriting too early is as wrong as reading too early. When a ring of *p* has sent a chunk on, it overwrites
 it *p* − 1 firings later, and only the chain of waits all the way round keeps the two apart. So the order has

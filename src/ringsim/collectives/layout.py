@@ -30,7 +30,7 @@ def most_channels(topology: Topology) -> int:
     The smallest node decides: a last node with a single card carries a single ring.
     """
     if topology.fabric.domain.kind == "switch":
-        return min(topology.fabric.domain.size, topology.last_group, topology.group)
+        return min(server_size(topology), topology.last_group)
     if topology.nodes == 1:
         return len(_ways(topology, topology.cards, closed=True))
     sizes = {topology.group, topology.last_group}

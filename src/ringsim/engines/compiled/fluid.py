@@ -205,7 +205,7 @@ def _run(
             share(R, L, H, heap, clock, touched, included)
     # The state is compared whenever the leader, a row with many firings to go, has fired.
     leader, seen, wait, saved_at = -1, 0, 1, -1.0
-    fired, keys, bytes = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    fired, phases, keys, bytes = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n)
     arrived = np.empty_like(arrival)
     while clock[0].queued > 0 and clock[0].overflow == 0 and clock[0].simulated < quota:
         instant(R, L, H, D, users, heap, clock, arrival, touched, included, gone)
@@ -222,7 +222,7 @@ def _run(
             seen = R[leader].fired
             if saved_at >= 0.0:
                 period = seen - fired[leader]
-                if same(R, clock, arrival, fired, keys, bytes, arrived, saved_at, period):
+                if same(R, clock, arrival, fired, phases, keys, bytes, arrived, saved_at, period):
                     periods = room(R, D, fired, period)
                     if periods > 0:
                         carry(R, heap, clock, arrival, fired, periods, clock[0].now - saved_at, period)
@@ -230,5 +230,5 @@ def _run(
             if saved_at < 0.0 or seen - fired[leader] >= wait:
                 wait = 1 if saved_at < 0.0 else 2 * wait
                 saved_at = clock[0].now
-                remember(R, clock, arrival, fired, keys, bytes, arrived)
+                remember(R, clock, arrival, fired, phases, keys, bytes, arrived)
     return clock[0].queued == 0 or clock[0].overflow != 0

@@ -1,15 +1,19 @@
 """What the two compiled loops have in common: the columns they read and how they are compiled.
 
-Numba compiles a loop the first time it is called and keeps the machine code in a cache beside the source file, or in
-the user's cache directory where that cannot be written, or nowhere: then every process compiles for itself.
+Numba compiles a loop the first time it is called and keeps the machine code in a cache, in the user's cache directory or
+nowhere where that cannot be written: then every process compiles for itself.
 """
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
+import numba
 import numpy as np
-from numba import njit
+import platformdirs
+from numba import config, njit
 from numpy.typing import NDArray
 
 from ringsim.engines.compiled.contention import Contention
@@ -24,25 +28,45 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SAME = 1e-11
 
 
+def _cache_folder() -> str | None:
+    """Where machine code of exactly these sources is kept, or None where nothing can be written.
+
+    Numba looks only at the file of the function that is called, so after a change (or an upgrade) in another one it
+    would go on with old code; a folder for each state of the sources rules that out. ``NUMBA_CACHE_DIR`` is respected.
+    """
+    sources = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        sources.update(source.read_bytes())
+    base = Path(config.CACHE_DIR) if config.CACHE_DIR else platformdirs.user_cache_path("ringsim", False)
+    folder = base / f"engine-{sources.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+_FOLDER = _cache_folder()
+
+
 def kernel(function: Function) -> Function:
     """Compile with Numba, cached on disk wherever that is possible."""
+    if _FOLDER is None:
+        return cast(Function, njit(function))
+    users, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
     try:
-        return njit(cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no directory that Numba may write to
-        return njit(function)  # type: ignore[no-any-return]
+        return cast(Function, njit(cache=True)(function))
+    finally:
+        config.CACHE_DIR = users
 
 
 def is_compiled(dispatcher: Any) -> bool:
-    """Whether a kernel's machine code is at hand, in this process or newer than its source in the cache."""
+    """Whether a kernel's machine code is at hand, in this process or in the cache."""
     if dispatcher.signatures:
         return True
-    source = Path(dispatcher.py_func.__code__.co_filename)
-    stem = f"{source.stem}.{dispatcher.py_func.__name__}-*.nbi"
-    try:
-        folder = Path(dispatcher.stats.cache_path or "")
-        return any(index.stat().st_mtime >= source.stat().st_mtime for index in folder.glob(stem))
-    except (OSError, AttributeError):
+    if _FOLDER is None:
         return False
+    return any(Path(dispatcher.stats.cache_path).glob(f"*.{dispatcher.py_func.__name__}-*.nbi"))
 
 
 class Rows(NamedTuple):

@@ -20,11 +20,13 @@ def to_go(R: Table, clock: Table, v: int) -> float:
 
 @kernel
 def remember(
-    R: Table, clock: Table, arrival: Floats, fired: Ints, keys: Floats, bytes: Floats, arrived: Floats
-) -> None:
+    R: Table, clock: Table, arrival: Floats,
+    fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats,
+) -> None:  # fmt: skip
     """Keep the state of this moment."""
     for v in range(len(R)):
         fired[v] = R[v].fired
+        phases[v] = R[v].phase
         keys[v] = R[v].key
         bytes[v] = to_go(R, clock, v)
     arrived[:] = arrival
@@ -32,8 +34,8 @@ def remember(
 
 @kernel
 def same(
-    R: Table, clock: Table, arrival: Floats, fired: Ints, keys: Floats, bytes: Floats, arrived: Floats,
-    saved_at: float, period: int,
+    R: Table, clock: Table, arrival: Floats,
+    fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats, saved_at: float, period: int,
 ) -> bool:  # fmt: skip
     """Whether everything relative to now is as it was at `saved_at`, moved rows being `period` firings on."""
     now, depth = clock[0].now, arrival.shape[1]
@@ -44,7 +46,7 @@ def same(
             if R[v].phase != IDLE:
                 return False
             continue
-        if moved != period:
+        if moved != period or R[v].phase != phases[v]:
             return False
         # An idle row has no event: its key is in the past, and so it must have been then.
         if abs(max(keys[v] - saved_at, 0.0) - max(R[v].key - now, 0.0)) > allowed:
@@ -61,26 +63,31 @@ def same(
 
 
 @kernel
+def before_turn(most: int, turn: int, q: int, then: int, period: int) -> int:
+    """Limit `most` periods so that a row at firing `q`, once at `then`, stays short of firing `turn`, under way or not."""
+    if turn <= then:
+        return most
+    if turn <= q:  # it was passed within the last period, so the next one is different
+        return 0
+    return min(most, (turn - q - 1) // period)
+
+
+@kernel
 def room(R: Table, D: Table, fired: Ints, period: int) -> int:
     """How many whole periods fit in before some row's rules change."""
     most = 2**62
     for v in range(len(R)):
-        q = R[v].fired
-        if q >= R[v].count:
-            continue
-        moves = q != fired[v]
-        if moves:
-            most = min(most, (R[v].count - q - 1) // period)
-            if R[v].work > 0.0 and q < R[v].reduces:
-                most = min(most, (R[v].reduces - q - 1) // period)
+        q, then = R[v].fired, fired[v]
+        if q != then:
+            most = before_turn(most, R[v].count, q, then, period)
+            if R[v].work > 0.0:
+                most = before_turn(most, R[v].reduces, q, then, period)
         for d in range(R[v].input, R[v].input_end):
             u, lag = D[d].row, D[d].lag
-            if moves:
-                if q < lag:
-                    most = min(most, (lag - q - 1) // period)
-                if q < R[u].count + lag:
-                    most = min(most, (R[u].count + lag - q - 1) // period)
-            elif R[u].fired != fired[u] and R[u].fired <= q - lag:
+            if q != then:
+                most = before_turn(most, lag, q, then, period)
+                most = before_turn(most, R[u].count + lag, q, then, period)
+            elif q < R[v].count and R[u].fired != fired[u] and R[u].fired <= q - lag:
                 most = min(most, (q - lag - R[u].fired) // period)
     return most
 

@@ -1,0 +1,74 @@
+"""Law: inside a full-mesh node the number of cards decides how many lanes a ring can use; behind a switch it does not."""
+
+import numpy as np
+import pytest
+
+from ringsim import fabric, topology
+from ringsim.collectives import layout
+from ringsim.collectives.ring import ring
+from ringsim.study import Question, answer
+from ringsim.topology import LANE, LINK_KINDS
+
+
+def lanes_used(cards: int) -> tuple[int, int]:
+    """Lanes out of card 0 that some ring uses, and lanes it has."""
+    cluster = topology.build(fabric.load("hccs"), cards)
+    schedule = ring(cluster, layout.most_channels(cluster), 1)
+    _, links = cluster.routes(schedule.source, schedule.target, schedule.channel)
+    users = np.bincount(links, minlength=cluster.links)
+    assert users.max() == 1, "two rings share a lane"
+    out = cluster.ends()[0] == 0
+    return int((users[out] > 0).sum()), int(out.sum())
+
+
+@pytest.mark.parametrize(("cards", "used", "there"), [(2, 1, 1), (4, 2, 3), (8, 7, 7)])
+def test_lanes_of_a_card_that_rings_use(cards: int, used: int, there: int) -> None:
+    """Four cards have three lanes each but only two disjoint directed Hamiltonian cycles; eight cards have all seven."""
+    assert lanes_used(cards) == (used, there)
+
+
+def busbw(name: str, cards: int) -> float:
+    result = answer(Question(name, cards, "16G", algorithm="ring", protocol={"hccs": "hccl"}.get(name, "Simple"))).best
+    assert result.busbw_GBps is not None
+    return result.busbw_GBps
+
+
+def test_hccs_ring_bandwidth_grows_with_the_lanes() -> None:
+    """1, 2 and 7 lanes of 18.3 GB/s (at 16 GiB start-up and steps no longer show)."""
+    for cards, lanes in ((2, 1), (4, 2), (8, 7)):
+        assert busbw("hccs", cards) == pytest.approx(lanes * 18.3, rel=1e-3)
+
+
+def test_nvswitch_ring_bandwidth_does_not_depend_on_the_cards() -> None:
+    """Twelve links of 20 GB/s, whether 2, 4 or 8 cards use them."""
+    for cards in (2, 3, 4, 5, 8):
+        assert busbw("nvlink3", cards) == pytest.approx(240, rel=1e-2)
+
+
+@pytest.mark.parametrize("cards", [16, 24, 64, 256])
+def test_rings_across_nodes_use_every_lane_and_every_nic_once(cards: int) -> None:
+    cluster = topology.build(fabric.load("hccs"), cards)
+    schedule = ring(cluster, 8, 1)
+    _, links = cluster.routes(schedule.source, schedule.target, schedule.channel)
+    users = np.bincount(links, minlength=cluster.links)
+    for kind, name in enumerate(LINK_KINDS):
+        here = users[cluster.kind == kind]
+        if kind >= LANE and "spine" not in name:
+            assert (here == 1).all(), name
+
+
+def test_rings_change_rail_only_where_an_odd_number_of_nodes_closes() -> None:
+    for nodes, crossings in ((2, 0), (4, 0), (16, 0), (3, 8), (5, 8)):
+        cluster = topology.build(fabric.load("hccs"), 8 * nodes)
+        schedule = ring(cluster, 8, 1)
+        leaves, _ = cluster.leaf(np.arange(cluster.cards))
+        between = schedule.source // 8 != schedule.target // 8
+        changes = leaves[schedule.source[between]] != leaves[schedule.target[between]]
+        assert int(changes.sum()) == crossings
+
+
+def test_one_ring_is_the_naive_case() -> None:
+    """One ring uses one lane and one NIC of each node: an eighth of what eight rings reach."""
+    one = answer(Question("hccs", 64, "16G", algorithm="ring", rings=1)).best
+    eight = answer(Question("hccs", 64, "16G", algorithm="ring", rings=8)).best
+    assert one.time_us / eight.time_us == pytest.approx(8, rel=1e-2)
