@@ -93,9 +93,7 @@ SHOWN, SHOWN_CARDS = "hccs", (16, 128, 1024)
 def ask_about(cluster: Question, cards: int, algorithm: str, size: int) -> Question:
     # Slices are a ring's pieces and chunks a tree's, and a uniform ring is the plain one of the formula.
     pieces = {"slices": 1 if cluster.chunks else None} if algorithm == "ring" else {"chunks": cluster.chunks}
-    return replace(
-        cluster, cards=cards, algorithm=algorithm, size=size, **({"slices": None, "chunks": None} | pieces)
-    )
+    return replace(cluster, cards=cards, algorithm=algorithm, size=size, **({"slices": None, "chunks": None} | pieces))
 
 
 def theory(cards: int, chunks: int, size: int = 8) -> tuple[float, float, float, float]:
@@ -233,9 +231,7 @@ def _plot_crossings(rows: list[Row], axes: Any) -> None:
                 if q == 2 * p and max(there / here, here / there) < 16:
                     axes.plot([p, q], [here, there], color=colour)
         else:
-            axes.plot(
-                cards, [theoretical_crossing(p, cluster.chunks) for p in cards], color=colour, linewidth=1
-            )
+            axes.plot(cards, [theoretical_crossing(p, cluster.chunks) for p in cards], color=colour, linewidth=1)
             axes.plot(cards, zeros, color=colour, marker="o", linestyle="", markerfacecolor="white")
         ends.append((cards[-1], zeros[-1], series, colour))
         everything += zeros

@@ -67,9 +67,7 @@ def plot(rows: list[Row], picture: Path) -> None:
                 own.sort(key=lambda row: row["cards"])
                 if own:
                     colour = COLOURS[series]
-                    axes.plot(
-                        [row["cards"] for row in own], [row[value] for row in own], color=colour, **look
-                    )
+                    axes.plot([row["cards"] for row in own], [row[value] for row in own], color=colour, **look)
                     ends.append((own[-1]["cards"], own[-1][value], f"{series}: {algorithm}", colour))
         if value == "time_us":
             time_axis(axes.yaxis)

@@ -228,9 +228,7 @@ def options(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
             try:
                 body(table, out / f"{name}.png", **given)
             except KeyboardInterrupt:
-                click.echo(
-                    f"\nstopped; {path} keeps its {len(table.rows)} cases, run again to go on", err=True
-                )
+                click.echo(f"\nstopped; {path} keeps its {len(table.rows)} cases, run again to go on", err=True)
                 raise SystemExit(130) from None
             except (FabricError, StudyError, TopologyError, UnitError) as error:
                 raise click.ClickException(str(error)) from None

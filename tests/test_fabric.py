@@ -115,9 +115,7 @@ def test_a_good_file_arrives_in_si(write):
     assert toy.domain.card_bandwidth == 4 * 25e9 * 0.8
     assert toy.domain.datasheet_bandwidth == 200e9
     assert toy.nic == fabric.Nic(25e9, 0.9, 27e9, 2e-7)
-    assert toy.network == fabric.Network(
-        "toynet", "A toy network", "rail-leaf-spine", 64, 1.0, 3e-7, "spread"
-    )
+    assert toy.network == fabric.Network("toynet", "A toy network", "rail-leaf-spine", 64, 1.0, 3e-7, "spread")
     assert list(toy.protocols) == ["Plain", "Fast"]
     assert toy.changed == ()
     assert toy.sources["domain.efficiency"] == "toy measurement"
@@ -1018,9 +1016,7 @@ def test_loading_pulls_in_nothing_heavy():
     )
     folders = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": folders}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
 
 

@@ -32,10 +32,8 @@ def lay(algorithm: str, cluster: str, ranks: int, channels: int | None = 1, piec
 
 
 def most(algorithm: str, cards: topology.Topology) -> int:
-    """Count the channels that fit; those of a tree must also fit into the last server on a switch."""
-    size = layout.server_size(cards)
-    fit = layout.most_channels(cards)
-    return min(fit, cards.cards % size or size) if algorithm == "tree" else fit
+    """Count the channels that fit."""
+    return layout.most_chains(cards) if algorithm == "tree" else layout.most_rings(cards)
 
 
 def contributions(schedule: Schedule, width: int, dtype: Any) -> np.ndarray:
@@ -110,9 +108,7 @@ def test_ranks_agree_bit_for_bit_and_runs_repeat(algorithm: str, dtype: type) ->
         assert after.shape == vectors.shape
         assert (after == after[0]).all()
         assert (after == execute(schedule, vectors)).all()
-        np.testing.assert_allclose(
-            after[0].astype(float), vectors.sum(axis=0).astype(float), rtol=1e-4, atol=1e-4
-        )
+        np.testing.assert_allclose(after[0].astype(float), vectors.sum(axis=0).astype(float), rtol=1e-4, atol=1e-4)
 
 
 def test_a_thousand_ranks_are_proved_by_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +162,7 @@ def test_rows_of_one_connection_go_one_after_the_other() -> None:
 
 def test_a_barrier_waits_for_all_of_a_row() -> None:
     barrier = hand(2, 3, [(1, 0, 0, 3, 3), (0, 1, 0, 3, 0)], [(1, 0, 1 - 3)])
-    barrier = replace(
-        barrier, first=np.array([0, 2]), stride=np.array([1, -1])
-    )  # the last unit comes back first
+    barrier = replace(barrier, first=np.array([0, 2]), stride=np.array([1, -1]))  # the last unit comes back first
     prove(barrier)
     for longer in (1, 2, 3):
         with pytest.raises(ValuesError, match=r"^rank"):
@@ -184,7 +178,7 @@ def test_beyond_the_last_firing_the_last_is_meant() -> None:
 
 def test_as_many_channels_of_a_tree_as_there_are_fit_into_a_switch_that_joins_servers() -> None:
     cards = topology.build(fabric.load("nvlink3"), 9, domain="all")
-    prove(tree(cards, layout.most_channels(cards), 1))
+    prove(tree(cards, layout.most_chains(cards), 1))
 
 
 def test_vectors_of_the_wrong_shape_are_refused() -> None:
@@ -227,9 +221,7 @@ def test_a_lag_too_short_is_a_circle_in_a_ring_and_only_slower_in_a_tree() -> No
         replace(good := lay("ring", "hccs", 6), dep_lag=np.zeros_like(good.dep_lag)),
         replace(good := lay("ring", "hccs", 6, 1, 3), dep_lag=good.dep_lag - 9),
     ):
-        with pytest.raises(
-            ValuesError, match=r"^row \d \(\d → \d, channel 0\) never reaches firing 0: .* circle"
-        ):
+        with pytest.raises(ValuesError, match=r"^row \d \(\d → \d, channel 0\) never reaches firing 0: .* circle"):
             prove(broken)
         with pytest.raises(ValuesError, match="circle"):
             execute(broken, contributions(broken, 1, np.int64))
@@ -254,9 +246,7 @@ def test_one_firing_too_few_leaves_a_contribution_missing(algorithm: str, ranks:
     for row in (0, 1, schedule.rows - 1):
         count = schedule.count - (np.arange(schedule.rows) == row)
         short = replace(schedule, count=count, reduces=np.minimum(schedule.reduces, count))
-        with pytest.raises(
-            ValuesError, match=r"^rank \d+, unit \d+: the contribution of rank \d+ is missing$"
-        ):
+        with pytest.raises(ValuesError, match=r"^rank \d+, unit \d+: the contribution of rank \d+ is missing$"):
             prove(short)
 
 
@@ -338,9 +328,7 @@ def test_luck_is_no_proof(why: str) -> None:
     schedule = LUCKY[why]
     vectors = contributions(schedule, 1, np.int64)
     assert (execute(schedule, vectors) == vectors.sum(axis=0)).all()
-    with pytest.raises(
-        ValuesError, match=r"^rank \d, unit 0: row \d .* firing 0 and row \d .* nothing orders"
-    ):
+    with pytest.raises(ValuesError, match=r"^rank \d, unit 0: row \d .* firing 0 and row \d .* nothing orders"):
         prove(schedule)
     assert not agreed(schedule)
 
@@ -354,9 +342,7 @@ def leaves_the_sum(schedule: Schedule, random: np.random.Generator) -> bool:
     state = [[int(digits[rank])] * schedule.units for rank in range(schedule.ranks)]
     left, delivered = [0] * schedule.rows, [0] * schedule.rows
     flying: list[list[int]] = [[] for _ in range(schedule.rows)]
-    haste = (
-        random.exponential(size=2 * schedule.rows) ** 3
-    )  # some rows far faster than others, and so their wires
+    haste = random.exponential(size=2 * schedule.rows) ** 3  # some rows far faster than others, and so their wires
 
     def may_leave(row: int) -> bool:
         before, firing = int(schedule.after[row]), left[row]
@@ -389,9 +375,7 @@ def leaves_the_sum(schedule: Schedule, random: np.random.Generator) -> bool:
             row = event - schedule.rows
             firing, target = delivered[row], state[schedule.target[row]]
             sent = flying[row].pop(0)
-            target[unit(row, firing)] = sent + (
-                target[unit(row, firing)] if firing < schedule.reduces[row] else 0
-            )
+            target[unit(row, firing)] = sent + (target[unit(row, firing)] if firing < schedule.reduces[row] else 0)
             delivered[row] += 1
     assert delivered == schedule.count.tolist()
     return all(value == int(digits.sum()) for vector in state for value in vector)

@@ -43,7 +43,7 @@ def _slowest_cut(topology: Topology) -> float:
     if topology.pods > 1 and topology.railed:
         leaf = np.arange(topology.leaves)
         trunks = rate[topology.first_link[LEAF_SPINE] : topology.first_link[LEAF_SPINE + 1]]
-        up = trunks.reshape(topology.leaves, topology.spines).sum(axis=1)
+        up = trunks.reshape(topology.leaves, topology.trunks).sum(axis=1)
         pod_up = np.bincount(leaf // topology.group, weights=up)
         pod_nics = np.bincount(node // topology.ports[0], weights=nic)
         cuts.append(_crossings(np.minimum(pod_up, pod_nics)))

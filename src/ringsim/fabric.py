@@ -398,14 +398,10 @@ def load(name_or_path: str, *, network: str | None = None, changes: Sequence[str
 def _check_schema(tables: dict[str, object], origin: str) -> None:
     schema = tables.pop("schema", "(missing)")
     if schema != SCHEMA or isinstance(schema, bool):
-        raise complain(
-            origin, "schema", schema, "not a form of file that is known here", f"write schema = {SCHEMA}"
-        )
+        raise complain(origin, "schema", schema, "not a form of file that is known here", f"write schema = {SCHEMA}")
 
 
-def _network_part(
-    tables: dict[str, object], fabric: Path, instead: str | None
-) -> tuple[dict[str, object], str]:
+def _network_part(tables: dict[str, object], fabric: Path, instead: str | None) -> tuple[dict[str, object], str]:
     """Take the network out of a fabric's tables, or from the file that is named there or by the caller.
 
     Returns

@@ -156,9 +156,7 @@ def _between(low: float, high: float, right: str, *, low_allowed: bool) -> Calla
 
 _positive = _between(0, math.inf, "must be larger than 0", low_allowed=False)
 _at_least_one = _between(1, math.inf, "must be 1 or larger", low_allowed=True)
-_efficiency = _between(
-    0, 1, 'must be larger than 0 and at most 1, for example 0.8 or "20.0/25"', low_allowed=False
-)
+_efficiency = _between(0, 1, 'must be larger than 0 and at most 1, for example 0.8 or "20.0/25"', low_allowed=False)
 
 
 def _count(low: int) -> Callable[[object], Value]:
@@ -181,9 +179,7 @@ def _count(low: int) -> Callable[[object], Value]:
 
 def _shape(raw: object) -> Value:
     """Read the sides of a torus: [4, 4] in a file, 4x4 on the command line, [] or none for no sides."""
-    right = (
-        "write the sides, each 2 or larger, as [4, 4] in a file or 4x4 on the command line; none for no sides"
-    )
+    right = "write the sides, each 2 or larger, as [4, 4] in a file or 4x4 on the command line; none for no sides"
     if isinstance(raw, str):
         raw = [] if raw == "none" else raw.lower().split("x")
     if not isinstance(raw, list):
@@ -386,9 +382,7 @@ def flatten(
         elif key not in kinds:
             raise complain(origin, key, raw, "unknown key", meant(key, {*kinds, *groups, *elsewhere}))
         elif isinstance(raw, dict):
-            raise complain(
-                origin, key, raw, "a table where a value should be", f"write {form(key, kinds[key])}"
-            )
+            raise complain(origin, key, raw, "a table where a value should be", f"write {form(key, kinds[key])}")
         elif kinds[key].sourced:
             entries[key] = _sourced(key, raw, origin)
         else:
@@ -459,9 +453,7 @@ def protocol_names(tables: Mapping[str, object], origin: str) -> tuple[str, ...]
         raise complain(origin, "protocol", found, "must be tables", right)
     for name, table in found.items():
         if not _PROTOCOL_NAME.fullmatch(name):
-            raise complain(
-                origin, "protocol", name, "not a name for a protocol", "use letters, digits, _ and -"
-            )
+            raise complain(origin, "protocol", name, "not a name for a protocol", "use letters, digits, _ and -")
         if not isinstance(table, dict):
             raise complain(origin, f"protocol.{name}", table, "must be a table", f"write [protocol.{name}]")
     return tuple(found)
@@ -490,9 +482,7 @@ def read_change(change: str, kinds: Mapping[str, Kind]) -> tuple[str, Entry]:
         raise complain(CHANGED, key or "(no key)", written or "(no value)", "incomplete", "write KEY=VALUE")
     if key == "network":
         wrong = "a network is many values"
-        raise complain(
-            CHANGED, key, written, wrong, "choose another network as a whole, or change network.KEY"
-        )
+        raise complain(CHANGED, key, written, wrong, "choose another network as a whole, or change network.KEY")
     kind = kinds.get(key)
     if kind is None:
         settable = {name for name, kind in kinds.items() if not kind.fixed}
@@ -505,9 +495,7 @@ def read_change(change: str, kinds: Mapping[str, Kind]) -> tuple[str, Entry]:
 # --- checks of several values together ----------------------------------------------------------------
 
 
-def check_complete(
-    entries: Mapping[str, Entry], kinds: Mapping[str, Kind], origin: str, net_origin: str
-) -> None:
+def check_complete(entries: Mapping[str, Entry], kinds: Mapping[str, Kind], origin: str, net_origin: str) -> None:
     """Check that every required key is there."""
     for key, kind in kinds.items():
         if kind.default is None and key not in entries and not _is_override(key):
@@ -524,9 +512,7 @@ def check_datasheet(values: Mapping[str, Value], entries: Mapping[str, Entry]) -
     _check_twice(values, entries, "nic.line_rate", number(values, "nic.bandwidth"), how)
 
 
-def _check_twice(
-    values: Mapping[str, Value], entries: Mapping[str, Entry], key: str, model: float, how: str
-) -> None:
+def _check_twice(values: Mapping[str, Value], entries: Mapping[str, Entry], key: str, model: float, how: str) -> None:
     """Compare one vendor's figure with the model's, and guess from the factor what went wrong."""
     vendor = number(values, key)
     if math.isclose(vendor, model, rel_tol=0.01):

@@ -87,7 +87,7 @@ class Program:
     def load(self) -> Floats:
         """Bytes that cross each link, shape ``[links]``."""
         total = (self.bytes * self.count)[self.row_of_hop()]
-        return np.bincount(self.route_links, weights=total, minlength=len(self.bandwidth))
+        return np.bincount(self.route_links, weights=total, minlength=len(self.bandwidth)).astype(np.float64)
 
     def top_rate(self) -> Floats:
         """Rate of each row when it is alone, bytes/s: the least of its cap and its links."""
@@ -111,9 +111,9 @@ def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: f
     """
     offsets, links = topology.routes(schedule.source, schedule.target, schedule.channel)
     row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
-    latency = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
+    on_the_way = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
     inside = schedule.source // topology.group == schedule.target // topology.group
-    latency += np.where(inside, protocol.step_scale_up, protocol.step_network)
+    latency = np.asarray(on_the_way + np.where(inside, protocol.step_scale_up, protocol.step_network), np.float64)
 
     cap = np.full(schedule.rows, protocol.channel_cap)
     if protocol.share == "reserved":

@@ -133,7 +133,7 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
         by = f"its ends, its channel and seed {topology.seed}"
         yield "routing", f"hash: a connection keeps one spine, chosen by {by}"
     else:
-        yield "routing", "spread: flows that leave a leaf take different spines, by plan or adaptively"
+        yield "routing", "spread: the cables of a leaf to all spines act as one trunk, by planned or adaptive paths"
 
 
 def _algorithm(answer: Answer) -> str:

@@ -108,7 +108,7 @@ class Result:
 
     @property
     def busbw_GBps(self) -> float | None:
-        """algbw · 2(p−1)/p, GB/s: what a link of each card would carry in a ring (nccl-tests, PERFORMANCE.md)."""
+        """Algbw · 2(p−1)/p, GB/s: what a link of each card would carry in a ring (nccl-tests, PERFORMANCE.md)."""
         p = self.case.cards
         return self.algbw_GBps * 2 * (p - 1) / p if self.algbw_GBps else None
 

@@ -103,7 +103,8 @@ class Schedule:
         """Unit that `firing` of `row` carries, shape like the arguments."""
         outer, within = firing // self.inner[row], firing % self.inner[row]
         block = (self.first[row] + self.stride[row] * outer) % self.modulus[row]
-        return self.base[row] + block * self.inner[row] + within
+        unit: Ints = self.base[row] + block * self.inner[row] + within
+        return unit
 
 
 def dependencies(rows: int, waiting: Ints, on: Ints, lag: Ints) -> tuple[Ints, Ints, Ints]:

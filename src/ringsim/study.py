@@ -13,12 +13,13 @@ from ringsim import fabric as fabrics
 from ringsim import topology as topologies
 from ringsim.bounds import lower_bound
 from ringsim.collectives import ALGORITHMS
-from ringsim.engines import ENGINES, EngineName, run as run_program
+from ringsim.engines import ENGINES, EngineName
+from ringsim.engines import run as run_program
 from ringsim.fabric import Fabric
 from ringsim.program import Program, price
 from ringsim.result import Case, Result
 from ringsim.topology import LINK_KINDS, Topology
-from ringsim.units import parse_size
+from ringsim.units import UnitError, parse_size
 
 #: Bytes of an element, by nccl-tests' names.
 DTYPES = {
@@ -141,9 +142,7 @@ def answer(
     topology = topologies.build(sheet, question.cards, domain=question.domain, seed=question.seed)
     results: list[Result] = []
     best: Result | None = None
-    for candidate in sorted(
-        _candidates(question, topology, size, size // width), key=lambda c: c.floor
-    ):
+    for candidate in sorted(_candidates(question, topology, size, size // width), key=lambda c: c.floor):
         skip = best is not None and best.time_us is not None and candidate.floor > best.time_us * 1e-6
         result = _run(question, topology, candidate, progress, notice, skip=skip)
         results.append(result)
@@ -176,14 +175,19 @@ def run(fabric: str | Fabric, cards: int, **options: object) -> Result:
 def _load(question: Question) -> Fabric:
     if isinstance(question.fabric, Fabric):
         if question.network or question.changes:
-            raise StudyError("network and changes apply to a fabric that is loaded by name or path; pass them to `load`")
+            raise StudyError(
+                "network and changes apply to a fabric that is loaded by name or path; pass them to `load`"
+            )
         return question.fabric
     return fabrics.load(question.fabric, network=question.network, changes=question.changes)
 
 
 def _size(question: Question) -> int:
     _choice("dtype", question.dtype, DTYPES)
-    size = parse_size(question.size if isinstance(question.size, str) else str(question.size))
+    try:
+        size = parse_size(str(question.size))
+    except UnitError as error:
+        raise StudyError(f"size = {error}") from error
     width = DTYPES[question.dtype]
     if size % width:
         raise StudyError(f"size = {question.size}: not a whole number of {question.dtype} elements of {width} bytes")
@@ -200,14 +204,21 @@ def _candidates(question: Question, topology: Topology, size: int, count: int) -
     _choice("engine", question.engine, ENGINES)
     _choice("algorithm", question.algorithm, ("auto", *ALGORITHMS))
     _choice("protocol", question.protocol, ("auto", *sheet.protocols))
+    pieces_of = {"slices": question.slices, "chunks": question.chunks}
+    if question.algorithm != "auto":
+        piece = ALGORITHMS[question.algorithm].piece
+        for other, value in pieces_of.items():
+            if other != piece and value is not None:
+                raise StudyError(f"{other} = {value}: {question.algorithm} has no {other}; it is cut into {piece}")
     for name in ALGORITHMS if question.algorithm == "auto" else (question.algorithm,):
         algorithm = ALGORITHMS[name]
         most = algorithm.channels(topology)
         if question.rings is not None and not 1 <= question.rings <= most:
             raise StudyError(
-                f"rings = {question.rings}: {sheet.name} with {topology.cards} cards has room for 1 to {most} that share no lane"
+                f"rings = {question.rings}: {sheet.name} with {topology.cards} cards has room for 1 to {most} "
+                "that share no lane"
             )
-        asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
+        asked = pieces_of[algorithm.piece]
         if asked is not None and not 1 <= asked <= 1_000_000:
             raise StudyError(f"{algorithm.piece} = {asked}: between 1 and 1,000,000")
         wanted = {1, most} if question.algorithm == "auto" else {most}
@@ -244,6 +255,11 @@ def _floor(program: Program, kinds: np.ndarray) -> tuple[float, float, str]:
     return program.startup + busy, busy, LINK_KINDS[kinds[link]]
 
 
+def _least_startup(sheet: Fabric) -> float:
+    """Start-up of the quickest protocol: what a bound for all of them may count."""
+    return min(sheet.protocol(name, algorithm).startup for name in sheet.protocols for algorithm in ALGORITHMS)
+
+
 def _run(
     question: Question, topology: Topology, candidate: _Candidate,
     progress: Progress | None, notice: Callable[[str], None] | None, *, skip: bool,
@@ -260,7 +276,7 @@ def _run(
         case=case,
         time_us=None if seconds is None else seconds * 1e6,
         floor_us=candidate.floor * 1e6,
-        bound_us=lower_bound(topology, case.bytes, program.startup) * 1e6,
+        bound_us=lower_bound(topology, case.bytes, _least_startup(topology.fabric)) * 1e6,
         transfers=program.transfers,
         transfers_simulated=simulated,
         transfers_jumped=jumped,

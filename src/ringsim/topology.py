@@ -9,6 +9,9 @@ Ranks fill nodes in order: rank ``r`` is card ``r % group`` of node ``r // group
 card has a NIC of its own. In a rail-optimised network NIC *i* of every node plugs into a leaf of rail *i*, a leaf
 serves as many nodes as it has down ports, and every leaf has one cable to every spine. A spine wider than the
 radix stands for a further non-blocking tier: nothing is lost in it but its switch latency is counted once.
+
+Where the network spreads traffic (adaptive routing, packet spraying, planned paths) the cables from a leaf to all spines
+act as one trunk and are one link here. Where it hashes, each cable is a link and each connection keeps to one of them.
 """
 
 from dataclasses import dataclass
@@ -107,15 +110,20 @@ class Topology:
         return self.ports[1] if self.leaves > 1 else 0
 
     @property
+    def trunks(self) -> int:
+        """Separate ways up from a leaf: its cables where flows are hashed onto them, one where they are spread."""
+        return min(self.spines, 1) if self.fabric.network.routing == "spread" else self.spines
+
+    @property
     def switches(self) -> int:
         """Scale-up switches (NVSwitch and its kin), one per node."""
         return self.nodes if self.fabric.domain.kind == "switch" else 0
 
     @cached_property
     def vertices(self) -> tuple[int, ...]:
-        """First vertex number of cards, scale-up switches, NICs, leaves, spines, and the total."""
+        """First vertex number of cards, scale-up switches, NICs, leaves, spines (one behind trunks), and the total."""
         nics = self.cards if self.nodes > 1 else 0
-        return tuple(np.cumsum([0, self.cards, self.switches, nics, self.leaves, self.spines]).tolist())
+        return tuple(np.cumsum([0, self.cards, self.switches, nics, self.leaves, self.trunks]).tolist())
 
     # -- links ---------------------------------------------------------------------------------------------
 
@@ -129,10 +137,8 @@ class Topology:
         elif not self.switches:
             lanes = int(self._torus_lanes[-1])
         nics = self.cards if self.nodes > 1 else 0
-        trunks = self.leaves * self.spines
-        return tuple(
-            np.cumsum([0, switched, switched, lanes, nics, nics, nics, nics, trunks, trunks]).tolist()
-        )
+        trunks = self.leaves * self.trunks
+        return tuple(np.cumsum([0, switched, switched, lanes, nics, nics, nics, nics, trunks, trunks]).tolist())
 
     @property
     def links(self) -> int:
@@ -152,10 +158,11 @@ class Topology:
         """Bandwidth in bytes/s and latency in seconds of each kind of link, shape ``[kinds]`` each."""
         domain, nic, network = self.fabric.domain, self.fabric.nic, self.fabric.network
         wire = nic.bandwidth * nic.efficiency
+        trunk = wire * (self.spines // max(1, self.trunks))
         lane = domain.lane_bandwidth * domain.efficiency
         # A switch's latency lies on the link that enters it, a NIC's on the link between it and its card.
         return (
-            np.array([domain.card_bandwidth] * 2 + [lane] + [nic.host_bandwidth] * 2 + [wire] * 4),
+            np.array([domain.card_bandwidth] * 2 + [lane] + [nic.host_bandwidth] * 2 + [wire] * 2 + [trunk] * 2),
             np.array(
                 [domain.latency, 0.0, domain.latency, nic.latency, nic.latency]
                 + [network.switch_latency, 0.0, network.switch_latency, network.switch_latency]
@@ -174,13 +181,12 @@ class Topology:
 
     # -- routes --------------------------------------------------------------------------------------------
 
-    def leaf(self, card: Ints) -> tuple[Ints, Ints]:
-        """Leaf switch of each card's NIC and the port it sits on, shape like `card`."""
+    def leaf(self, card: Ints) -> Ints:
+        """Leaf switch of each card's NIC, shape like `card`."""
         down, _ = self.ports
         if not self.railed:
-            return card // down, card % down
-        node, rail = card // self.group, card % self.group
-        return (node // down) * self.group + rail, node % down
+            return card // down
+        return (card // self.group // down) * self.group + card % self.group
 
     def routes(self, source: Ints, target: Ints, channel: Ints) -> tuple[Ints, NDArray[np.int32]]:
         """Route every (source, target, channel), all at once.
@@ -224,16 +230,13 @@ class Topology:
     def _across(self, source: Ints, target: Ints, channel: Ints) -> list[Ints]:
         """Columns of links between cards of different nodes."""
         first = self.first_link
-        (out_leaf, out_port), (in_leaf, _) = self.leaf(source), self.leaf(target)
+        out_leaf, in_leaf = self.leaf(source), self.leaf(target)
         columns = [first[CARD_NIC] + source, first[NIC_LEAF] + source]
         if self.spines:
-            if self.fabric.network.routing == "spread":
-                spine = out_port % self.spines
-            else:
-                spine = _hash(self.seed, source, target, channel) % self.spines
+            spine = _hash(self.seed, source, target, channel) % self.trunks
             change = out_leaf != in_leaf
-            columns.append(np.where(change, first[LEAF_SPINE] + out_leaf * self.spines + spine, -1))
-            columns.append(np.where(change, first[SPINE_LEAF] + in_leaf * self.spines + spine, -1))
+            columns.append(np.where(change, first[LEAF_SPINE] + out_leaf * self.trunks + spine, -1))
+            columns.append(np.where(change, first[SPINE_LEAF] + in_leaf * self.trunks + spine, -1))
         return [*columns, first[LEAF_NIC] + target, first[NIC_CARD] + target]
 
     # -- rings and tori --------------------------------------------------------------------------------------
@@ -287,7 +290,7 @@ class Topology:
 
     def ends(self) -> tuple[Ints, Ints]:
         """Source and target vertex of every link, shape ``[links]`` each."""
-        cards, switch, nic, leaf, spine, _ = self.vertices
+        _, switch, nic, leaf, spine, _ = self.vertices
         everyone = np.arange(self.cards)
         node_switch = switch + everyone // self.group if self.switches else everyone[:0]
         if self.switches:
@@ -296,9 +299,9 @@ class Topology:
             pairs = [(everyone[:0],) * 2] * 2
         pairs.append(self._lane_ends())
         if self.nodes > 1:
-            nics, leaves = nic + everyone, leaf + self.leaf(everyone)[0]
-            trunk_leaf = leaf + np.repeat(np.arange(self.leaves), self.spines)
-            trunk_spine = spine + np.tile(np.arange(self.spines), self.leaves)
+            nics, leaves = nic + everyone, leaf + self.leaf(everyone)
+            trunk_leaf = leaf + np.repeat(np.arange(self.leaves), self.trunks)
+            trunk_spine = spine + np.tile(np.arange(self.trunks), self.leaves)
             pairs += [(everyone, nics), (nics, everyone), (nics, leaves), (leaves, nics)]
             pairs += [(trunk_leaf, trunk_spine), (trunk_spine, trunk_leaf)]
         return np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
@@ -382,7 +385,8 @@ def build(fabric: Fabric, cards: int, *, domain: int | str | None = None, seed: 
     instead = "`--set domain.kind=switch` gives the idealised switch that could"
     if sheet.kind == "full-mesh" and group > sheet.lanes + 1:
         raise TopologyError(
-            f"domain = {group}: a full mesh with {sheet.lanes} lanes a card joins at most {sheet.lanes + 1} cards; {instead}"
+            f"domain = {group}: a full mesh with {sheet.lanes} lanes a card joins at most {sheet.lanes + 1} cards; "
+            f"{instead}"
         )
     if sheet.kind in ("ring", "torus") and len(sheet.shape) > 1 and (group != sheet.size or cards % group):
         raise TopologyError(

@@ -28,9 +28,7 @@ __all__ = [
 
 # Exponents stop at three digits and mantissas at forty: a larger one is a typing mistake, and an exact
 # fraction made from "1e999999999" would take minutes and gigabytes before anybody could say so.
-_NUMBER = re.compile(
-    r"\s*([+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?)\s*(.*)", re.S
-)
+_NUMBER = re.compile(r"\s*([+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?)\s*(.*)", re.S)
 _NOT_FINITE = re.compile(r"\s*[+-]?(nan|inf(inity)?)(?![A-Za-z])", re.I)
 
 _DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}

@@ -10,7 +10,7 @@ from ringsim import fabric, topology
 from ringsim.collectives import ALGORITHMS
 from ringsim.program import Program, price
 
-#: Small clusters whose every firing the reference engine can work out: one card pair, odd nodes, broken nodes, several nodes.
+#: Clusters whose every firing the reference engine can work out: a pair, odd and broken nodes, several nodes.
 CARDS = (2, 3, 4, 7, 8, 16, 17, 64)
 
 

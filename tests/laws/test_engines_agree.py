@@ -6,8 +6,8 @@ The reference engine is plain SimPy with its own max-min; the compiled one share
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from laws.programs import build, by_hand, every_case, random_programs
 
+from laws.programs import build, by_hand, every_case, random_programs
 from ringsim import fabric, topology
 from ringsim.collectives import ALGORITHMS
 from ringsim.engines import run
@@ -49,13 +49,13 @@ def test_every_algorithm_on_every_fabric(name: str, cards: int, algorithm: str, 
 
 
 @given(random_programs())
-@settings(max_examples=3000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=700, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_programs(program: Program) -> None:
     assert_engines_agree(program)
 
 
 @given(random_programs(most_firings=60))
-@settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_programs_long_enough_to_settle(program: Program) -> None:
     assert_engines_agree(program)
 

@@ -21,9 +21,7 @@ def complain(message: str) -> None:
     """Print the one message that a failed command leaves on standard error."""
     prefix = click.style("error:", fg="red", bold=True)
     context = click.get_current_context(silent=True)
-    click.echo(
-        f"ringsim: {prefix} {printable(message)}", err=True, color=_color() if context is None else None
-    )
+    click.echo(f"ringsim: {prefix} {printable(message)}", err=True, color=_color() if context is None else None)
 
 
 def _color() -> bool | None:

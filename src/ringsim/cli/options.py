@@ -77,9 +77,7 @@ class DataName(_Type):
         right = f"{suggest(written, self._known())}; or give the path of a TOML file"
         raise click.ClickException(f"{self.name} = {written}: there is no {self.name} of this name; {right}")
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete a shipped name, else a path."""
         names = [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
         return names or [CompletionItem(incomplete, type="file")]
@@ -169,9 +167,7 @@ class Name(_Type):
         """Take anything."""
         return str(value)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete a name."""
         known = self._known() if self._known else ()
         return [CompletionItem(name) for name in known if name.startswith(incomplete)]

@@ -24,17 +24,13 @@ def _dtypes() -> Iterable[str]:
 
 
 @click.command(cls=Command, example="ringsim run --fabric hccs --cards 1024")
-@click.option(
-    "--fabric", type=FABRIC, required=True, help="A shipped fabric (see `ringsim topo list`) or a TOML file."
-)
+@click.option("--fabric", type=FABRIC, required=True, help="A shipped fabric (see `ringsim topo list`) or a TOML file.")
 @click.option("--cards", type=CARDS, required=True, help="Ranks, one on each card.")
 @click.option(
     "--size", type=Size(), default="1G", show_default=True,
     help="Bytes of the vector on each rank: 8, 64M, 1G (powers of 1,024 as in nccl-tests), 1GiB or 1GB.",
 )  # fmt: skip
-@click.option(
-    "--dtype", type=Name("dtype", _dtypes), default="float", show_default=True, help="Type of an element."
-)
+@click.option("--dtype", type=Name("dtype", _dtypes), default="float", show_default=True, help="Type of an element.")
 @click.option(
     "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
     help="ring, tree, or auto for the fastest.",

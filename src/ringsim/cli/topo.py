@@ -102,9 +102,7 @@ def _index(sheets: "Sequence[Fabric]", nets: "Sequence[Fabric]") -> dict[str, An
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, in SI units.")
-def show(
-    *, fabric: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool
-) -> None:
+def show(*, fabric: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool) -> None:
     """Show every number of a fabric, with its source.
 
     The keys are those that `ringsim run --set` takes.

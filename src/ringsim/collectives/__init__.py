@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple
 
-from ringsim.collectives.layout import most_channels
+from ringsim.collectives.layout import most_chains, most_rings
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import depth, tree
 from ringsim.fabric import Protocol
@@ -49,6 +49,6 @@ def _tree_chunks(topology: Topology, channels: int, protocol: Protocol, payload:
 
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "ring": Algorithm(ring, most_channels, _ring_slices, "slices"),
-    "tree": Algorithm(tree, most_channels, _tree_chunks, "chunks"),
+    "ring": Algorithm(ring, most_rings, _ring_slices, "slices"),
+    "tree": Algorithm(tree, most_chains, _tree_chunks, "chunks"),
 }

@@ -24,8 +24,8 @@ def _ways(topology: Topology, cards: int, *, closed: bool) -> tuple[hamilton.Pat
     return hamilton.snake(topology.shape if cards == topology.group else (cards,))
 
 
-def most_channels(topology: Topology) -> int:
-    """Rings (or chains) that can run beside each other without sharing a lane, a NIC or, on a switch, a rail.
+def most_rings(topology: Topology) -> int:
+    """Rings that can run beside each other without sharing a lane, a NIC or, on a switch, a rail.
 
     The smallest node decides: a last node with a single card carries a single ring.
     """
@@ -35,6 +35,13 @@ def most_channels(topology: Topology) -> int:
         return len(_ways(topology, topology.cards, closed=True))
     sizes = {topology.group, topology.last_group}
     return min(len(_ways(topology, size, closed=False)) for size in sizes)
+
+
+def most_chains(topology: Topology) -> int:
+    """Chains that can run beside each other through every server, each beginning on a card of its own."""
+    size = server_size(topology)
+    sizes = {size, topology.cards % size or size}
+    return min(len(_ways(topology, cards, closed=False)) for cards in sizes)
 
 
 def ring_orders(topology: Topology, channels: int) -> Ints:

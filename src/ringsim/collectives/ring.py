@@ -18,7 +18,7 @@ def ring(topology: Topology, channels: int, slices: int) -> Schedule:
     ----------
     topology : Topology
     channels : int
-        Rings, between 1 and `layout.most_channels`.
+        Rings, between 1 and `layout.most_rings`.
     slices : int
         Pieces of a chunk that travel on their own, at least 1.
     """

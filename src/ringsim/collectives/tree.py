@@ -41,7 +41,7 @@ def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
     ----------
     topology : Topology
     channels : int
-        Chains side by side, between 1 and `layout.most_channels`; each carries two trees, so each tree an equal share.
+        Chains side by side, between 1 and `layout.most_chains`; each carries two trees, so each tree an equal share.
     chunks : int
         Pieces of a tree's share, at least 1.
     """
@@ -58,7 +58,7 @@ def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
     turn_from, turn_to = _pairs(t[top], top)
     waiting = np.concatenate([2 * higher[inner], 2 * inner + 1, 2 * turn_to + 1])
     on = np.concatenate([2 * inner, 2 * higher[inner] + 1, 2 * turn_from])
-    offsets, dep_row, dep_lag = dependencies(2 * edges, waiting, on, np.zeros(len(on)))
+    offsets, dep_row, dep_lag = dependencies(2 * edges, waiting, on, np.zeros(len(on), np.int64))
 
     def both(up: Ints, down: Ints) -> Ints:
         return np.stack([up, down], axis=1).ravel()

@@ -13,6 +13,9 @@ import simpy
 from ringsim.program import Program, ProgramError
 from ringsim.trace import Trace
 
+#: Firings between two reports of progress.
+PAUSE = 2_000
+
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -23,7 +26,8 @@ def max_min(routes: dict[int, list[int]], caps: dict[int, float], bandwidth: lis
     """
     rates: dict[int, float] = {}
     while len(rates) < len(routes):
-        free, rising = {}, {}
+        free: dict[int, float] = {}
+        rising: dict[int, int] = {}
         for row, route in routes.items():
             for link in route:
                 free[link] = free.get(link, bandwidth[link]) - rates.get(row, 0.0)
@@ -101,6 +105,7 @@ def simulate(program: Program, *, progress: Callable[[int], None] | None = None)
     count = program.count.tolist()
     delivered = [[env.event() for _ in range(n)] for n in count]
     gone = [env.event() for _ in count]
+    sent = [0]
     start, left, finish = np.full(len(count), inf), np.zeros(len(count)), np.zeros(len(count))
 
     def deliver(row: int, firing: int) -> Process:
@@ -122,6 +127,9 @@ def simulate(program: Program, *, progress: Callable[[int], None] | None = None)
             start[row] = min(start[row], env.now)
             yield wire.send(row)
             left[row] = env.now
+            sent[0] += 1
+            if progress and sent[0] % PAUSE == 0:
+                progress(sent[0])
             env.process(deliver(row, firing))
         gone[row].succeed()
 
@@ -132,7 +140,5 @@ def simulate(program: Program, *, progress: Callable[[int], None] | None = None)
     if stuck:
         raise ProgramError(f"row {stuck[0]} waits for ever: the dependencies of {len(stuck)} rows form a circle")
     total = program.transfers
-    if progress:
-        progress(total)
     base = program.startup
     return Trace(start + base, left + base, finish + base, simulated=total, jumped=0, events=2 * total)

@@ -2,7 +2,8 @@
 
 A link is *open* when the rows on it together, each at the most it could ever send, do not fill it. Open links never
 bind in the max-min share, so they can be taken out of it without changing any rate, and neither do links in the shadow
-of a narrower one that carries the same rows. A row whose links are all open sends each firing in ``bytes / top rate`` seconds whatever else happens. Most programs have no other rows.
+of a narrower one that carries the same rows. A row whose links are all open sends each firing in ``bytes / top rate``
+seconds whatever else happens. Most programs have no other rows.
 """
 
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ def find(program: Program) -> Contention:
 
 
 def _shadowed(program: Program, row: Ints, link: Ints) -> NDArray[np.bool_]:
-    """Links that carry exactly the rows of a neighbour on their way that is no wider: it fills up first, shape ``[links]``.
+    """Links that carry exactly the rows of a neighbour on their way that is no wider, shape ``[links]``.
 
-    A NIC's port and the bus to its card are such a pair.
+    The neighbour fills up first. A NIC's port and the bus to its card are such a pair.
     """
     links = len(program.bandwidth)
     users = np.bincount(link, minlength=links)

@@ -20,7 +20,21 @@ from ringsim.engines.compiled.kernel import Floats, Ints, Rows, Times, kernel
 from ringsim.engines.compiled.sharing import join, part, share
 from ringsim.engines.compiled.steady import carry, remember, room, same
 from ringsim.engines.compiled.tables import (
-    CLOCK, EVENT, HOP, IDLE, INPUT, LINK, ROW, SENDING, WAITING, Table, bare, inputs_table, links_table, rows_table, users_of,
+    CLOCK,
+    EVENT,
+    HOP,
+    IDLE,
+    INPUT,
+    LINK,
+    ROW,
+    SENDING,
+    WAITING,
+    Table,
+    bare,
+    inputs_table,
+    links_table,
+    rows_table,
+    users_of,
 )  # fmt: skip
 from ringsim.program import ProgramError
 
@@ -49,7 +63,7 @@ def simulate(
         Filled in.
     """
     few = fold(rows, contention, message) if jump else unfolded(rows, contention, message)
-    n, depth = len(few.rows.count), UNDER_WAY
+    n, depth = len(few.rows.firings), UNDER_WAY
     offsets, users = users_of(few.rows)
     D = inputs_table(few.rows)
     while True:
@@ -65,9 +79,8 @@ def simulate(
         depth *= 2
     stuck = np.flatnonzero(R["fired"] < R["count"])
     if len(stuck):
-        raise ProgramError(
-            f"row {np.argmax(few.class_of == stuck[0])} waits for ever: the dependencies of {len(stuck)} kinds of rows form a circle"
-        )
+        row = np.argmax(few.class_of == stuck[0])
+        raise ProgramError(f"row {row} waits for ever: the dependencies of {len(stuck)} kinds of rows form a circle")
     for column, name in ((times.start, "start"), (times.left, "left"), (times.finish, "finish")):
         column[:] = R[name][few.class_of]
     return int(clock[0]["simulated"]), int(clock[0]["jumped"]), int(clock[0]["events"])

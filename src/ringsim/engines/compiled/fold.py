@@ -10,6 +10,7 @@ Colours are 64-bit hashes. That no two situations collided is not assumed but ch
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,16 +40,16 @@ class Folded:
 
 def unfolded(rows: Rows, contention: Contention, message: Floats) -> Folded:
     """Every row stands for itself."""
-    n = len(rows.count)
+    n = len(rows.firings)
     return Folded(rows, contention, message, np.ones(len(contention.links), np.int64), np.arange(n))
 
 
 def fold(rows: Rows, contention: Contention, message: Floats) -> Folded:
     """Find the coarsest classes of equal rows; what comes back is `unfolded` where there is little to gain."""
-    n, waiting = len(rows.count), np.repeat(np.arange(len(rows.count)), np.diff(rows.dep_offsets))
+    n, waiting = len(rows.firings), np.repeat(np.arange(len(rows.firings)), np.diff(rows.dep_offsets))
     hop_row = np.repeat(np.arange(n), np.diff(contention.offsets))
     costs = (
-        rows.count, rows.reduces, message, contention.rate, rows.latency, rows.work, rows.overhead,
+        rows.firings, rows.reduces, message, contention.rate, rows.latency, rows.work, rows.overhead,
         np.diff(contention.offsets), rows.after < 0,
     )  # fmt: skip
     _, row_colour = np.unique(np.stack([np.asarray(c, np.float64) for c in costs]), axis=1, return_inverse=True)
@@ -104,12 +105,13 @@ def _quotient(
     assert np.array_equal(pairs, hops)
     after = rows.after[first]
     folded = Rows(
-        *(np.ascontiguousarray(column[first]) for column in rows[:6]),
-        np.where(after < 0, -1, row_class[after]),
-        _offsets(inputs[0], n),
-        np.ascontiguousarray(inputs[1]),
-        np.ascontiguousarray(inputs[2]),
-    )
+        firings=rows.firings[first], reduces=rows.reduces[first], duration=rows.duration[first],
+        latency=rows.latency[first], work=rows.work[first], overhead=rows.overhead[first],
+        after=np.where(after < 0, -1, row_class[after]),
+        dep_offsets=_offsets(inputs[0], n),
+        dep_row=np.ascontiguousarray(inputs[1]),
+        dep_lag=np.ascontiguousarray(inputs[2]),
+    )  # fmt: skip
     smaller = replace(
         contention,
         rate=contention.rate[first],
@@ -147,7 +149,7 @@ def _scramble(numbers: Ints) -> Colours:
 
 
 @kernel
-def _mix(colour: int, salt: int) -> int:
+def _mix(colour: int, salt: int) -> Any:
     """Scramble a 64-bit number (the finaliser of MurmurHash3, A. Appleby, public domain)."""
     z = np.uint64(colour) + np.uint64(salt) * np.uint64(0xD6E8FEB86659FD93)
     z = (z ^ (z >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)

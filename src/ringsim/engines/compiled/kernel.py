@@ -52,10 +52,10 @@ _FOLDER = _cache_folder()
 def kernel(function: Function) -> Function:
     """Compile with Numba, cached on disk wherever that is possible."""
     if _FOLDER is None:
-        return cast(Function, njit(function))
+        return cast("Function", njit(function))
     users, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
     try:
-        return cast(Function, njit(cache=True)(function))
+        return cast("Function", njit(cache=True)(function))
     finally:
         config.CACHE_DIR = users
 
@@ -72,10 +72,11 @@ def is_compiled(dispatcher: Any) -> bool:
 class Rows(NamedTuple):
     """A program's rows once links that nobody shares are out of the way, shape ``[rows]`` unless said otherwise.
 
-    ``duration`` is the sending time in seconds of a firing that no tight link holds back; the rest as in `Program`.
+    ``firings`` is the program's count; ``duration`` is the sending time in seconds of a firing that no tight link holds
+    back; the rest as in `Program`.
     """
 
-    count: Ints
+    firings: Ints
     reduces: Ints
     duration: Floats
     latency: Floats

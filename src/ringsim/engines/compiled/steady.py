@@ -51,9 +51,9 @@ def same(
         # An idle row has no event: its key is in the past, and so it must have been then.
         if abs(max(keys[v] - saved_at, 0.0) - max(R[v].key - now, 0.0)) > allowed:
             return False
-        if R[v].phase == SENDING and R[v].hop < R[v].hop_end:
-            if abs(to_go(R, clock, v) - bytes[v]) > R[v].rate * allowed:
-                return False
+        sharing = R[v].phase == SENDING and R[v].hop < R[v].hop_end
+        if sharing and abs(to_go(R, clock, v) - bytes[v]) > R[v].rate * allowed:
+            return False
         for j in range(1, min(depth, fired[v]) + 1):
             here = max(arrival[v, (R[v].fired - j) % depth] - now, 0.0)
             then = max(arrived[v, (fired[v] - j) % depth] - saved_at, 0.0)

@@ -33,7 +33,7 @@ LONGEST_MEMORY = 200_000_000
 
 
 class Plan(NamedTuple):
-    """The order of a sweep: each row's first round and place within a round, and the boundaries; shape ``[rows]``, ``[marks]``."""
+    """The order of a sweep: each row's first round, the rows' order within a round, and the boundaries."""
 
     offset: Ints
     order: Ints
@@ -62,7 +62,7 @@ def plan(rows: Rows) -> tuple[Plan, int] | None:
 
 def _rounds(rows: Rows) -> tuple[Ints, Ints] | None:
     """Give every row its first round and its place within a round, or None where the rows cannot be ordered."""
-    count, after, dep_row, dep_lag = rows.count, rows.after, rows.dep_row, rows.dep_lag
+    count, after, dep_row, dep_lag = rows.firings, rows.after, rows.dep_row, rows.dep_lag
     offset = np.zeros(len(count), np.int64)
     waiting = np.repeat(np.arange(len(count)), np.diff(rows.dep_offsets))
     chained = np.flatnonzero(after >= 0)
@@ -126,13 +126,13 @@ def _boundaries(rows: Rows, offset: Ints, waiting: Ints) -> Ints:
     marks = np.concatenate(
         [
             offset,
-            offset + rows.count,
+            offset + rows.firings,
             (offset + rows.reduces)[turn],
             offset[waiting] + np.maximum(rows.dep_lag, 0),
-            offset[waiting] + rows.dep_lag + rows.count[rows.dep_row],
+            offset[waiting] + rows.dep_lag + rows.firings[rows.dep_row],
         ]
     )
-    last = int((offset + rows.count).max())
+    last = int((offset + rows.firings).max())
     return np.unique(marks[(marks > 0) & (marks <= last)])
 
 
@@ -143,7 +143,7 @@ def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump
     Between calls ``state`` holds [next round, next mark, simulated firings, jumped firings] and
     ``arrived[round mod history]`` the deliveries of the recent rounds, shape ``[history, rows]``.
     """
-    n, history = len(rows.count), len(arrived)
+    n, history = len(rows.firings), len(arrived)
     offset, left = plan.offset, times.left
     k, mark, simulated, jumped = state[0], state[1], state[2], state[3]
     quota = simulated + pause
@@ -161,7 +161,7 @@ def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump
         for i in range(n):
             v = plan.order[i]
             q = k - offset[v]
-            if q < 0 or q >= rows.count[v]:
+            if q < 0 or q >= rows.firings[v]:
                 continue
             t = left[v]
             if q == 0:
@@ -170,7 +170,7 @@ def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump
                 wanted = q - rows.dep_lag[d]
                 if wanted >= 0:
                     u = rows.dep_row[d]
-                    last = wanted >= rows.count[u]
+                    last = wanted >= rows.firings[u]
                     t = max(t, times.final[u] if last else arrived[(offset[u] + wanted) % history, u])
             t += rows.overhead[v]
             if q == 0:
@@ -182,7 +182,7 @@ def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump
                 t += rows.work[v]
             here[v] = t
             times.finish[v] = max(times.finish[v], t)
-            if q == rows.count[v] - 1:
+            if q == rows.firings[v] - 1:
                 times.final[v] = t
             simulated += 1
         k += 1
@@ -217,7 +217,7 @@ def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump
 @kernel
 def _active(rows: Rows, plan: Plan, k: int, v: int) -> bool:
     """Whether row `v` fires both in round k − 1 and in round k."""
-    return 0 < k - plan.offset[v] < rows.count[v]
+    return 0 < k - plan.offset[v] < rows.firings[v]
 
 
 @kernel
@@ -227,7 +227,7 @@ def _shift(
 ) -> float:  # fmt: skip
     """Return the one number by which everything is later than at the saved round, or 0 if there is none."""
     shift, history = -1.0, len(arrived)
-    for v in range(len(rows.count)):
+    for v in range(len(rows.firings)):
         if _active(rows, plan, k, v):
             by = times.left[v] - saved_left[v]
             if shift < 0.0:
@@ -247,7 +247,7 @@ def _advance(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, skip
     history = len(arrived)
     recent = np.empty(history)
     active = 0
-    for v in range(len(rows.count)):
+    for v in range(len(rows.firings)):
         if _active(rows, plan, k, v):
             active += 1
             times.left[v] += shift
@@ -264,7 +264,7 @@ def _advance(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, skip
 def _delay_line(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int) -> int:
     """Return the lag of the delay line that the program has become, or 0."""
     lag, slowest, gap, history = 0, 0.0, np.inf, len(arrived)
-    for v in range(len(rows.count)):
+    for v in range(len(rows.firings)):
         if not _active(rows, plan, k, v):
             continue
         d = rows.dep_offsets[v]
@@ -290,7 +290,7 @@ def _delay_line(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int) -
 @kernel
 def _follow(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, steps: int, lag: int) -> int:
     """Carry the delay line `steps` inputs on, by repeated squaring of "my input"; return how many rows are active."""
-    n, history = len(rows.count), len(arrived)
+    n, history = len(rows.firings), len(arrived)
     source, delay, arrival = np.arange(n), np.zeros(n), np.zeros(n)
     for v in range(n):
         if _active(rows, plan, k, v):

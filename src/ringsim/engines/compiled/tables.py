@@ -59,8 +59,9 @@ def _lined_up(n: int, kind: np.dtype[np.void]) -> Table:
 
 def rows_table(rows: Rows, contention: Contention, message: Floats, users: Ints) -> Table:
     """Lay out the rows, nothing having happened yet; `users` are the offsets into the table of users."""
-    table = _lined_up(len(rows.count), ROW)
-    for name in ("count", "reduces", "after", "duration", "latency", "work", "overhead"):
+    table = _lined_up(len(rows.firings), ROW)
+    table["count"] = rows.firings
+    for name in ("reduces", "after", "duration", "latency", "work", "overhead"):
         table[name] = getattr(rows, name)
     for name, offsets in (("hop", contention.offsets), ("input", rows.dep_offsets), ("user", users)):
         table[name], table[name + "_end"] = offsets[:-1], offsets[1:]
@@ -90,7 +91,7 @@ def users_of(rows: Rows) -> tuple[Ints, Ints]:
 
     A row that comes after another on its connection waits for it too.
     """
-    n = len(rows.count)
+    n = len(rows.firings)
     waiting = np.repeat(np.arange(n), np.diff(rows.dep_offsets))
     chained = np.flatnonzero(rows.after >= 0)
     on = np.concatenate([rows.dep_row, rows.after[chained]])
@@ -112,10 +113,10 @@ def _pointer(typing: Any, address: Any) -> Any:
 
 
 @kernel
-def bare(address: int, shape: Any, kind: Any) -> Table:
+def bare(address: int, shape: Any, kind: Any) -> Any:
     """View a table by its address: an array that owns nothing has no references to count.
 
     Every call of a function counts references to the arrays it is given, with atomic instructions, unless there is no
     owner; that took two fifths of the time. Whoever calls this keeps the table alive.
     """
-    return carray(_pointer(address), shape, kind)  # type: ignore[no-any-return]
+    return carray(_pointer(address), shape, kind)
