@@ -12,10 +12,22 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from ringsim import fabric, topology
+from ringsim import fabric
 from ringsim.topology import (
-    CARD_NIC, DOWN, LANE, LEAF_NIC, LEAF_SPINE, LINK_KINDS, MOST_CARDS, NIC_CARD, NIC_LEAF, SPINE_LEAF, UP,
-    Topology, TopologyError, build,
+    CARD_NIC,
+    DOWN,
+    LANE,
+    LEAF_NIC,
+    LEAF_SPINE,
+    LINK_KINDS,
+    MOST_CARDS,
+    NIC_CARD,
+    NIC_LEAF,
+    SPINE_LEAF,
+    UP,
+    Topology,
+    TopologyError,
+    build,
 )  # fmt: skip
 
 RING = ("domain.kind=ring", "domain.lanes=2")
@@ -128,7 +140,12 @@ def test_the_graph_is_the_arrays_and_loses_no_link(cluster) -> None:
     cards = make(cluster)
     graph = cards.graph()
     source, target = cards.ends()
-    assert graph.number_of_edges() == cards.links == len(source) == len(set(zip(source.tolist(), target.tolist(), strict=True)))
+    assert (
+        graph.number_of_edges()
+        == cards.links
+        == len(source)
+        == len(set(zip(source.tolist(), target.tolist(), strict=True)))
+    )
     assert (source != target).all()
     assert len(cards.bandwidth) == len(cards.latency) == len(cards.kind) == cards.links
     for a, b, data in graph.edges(data=True):
@@ -220,9 +237,13 @@ def test_rates_and_latencies_are_the_data_sheet_s() -> None:
     """
     cards = make(("nvlink3", SMALL, 64, None))
     sheet = cards.fabric
-    for kind, rate in ((UP, 240e9), (DOWN, 240e9), (CARD_NIC, 27.2e9), (NIC_CARD, 27.2e9), (NIC_LEAF, 23.5e9), (LEAF_NIC, 23.5e9),
-                       (LEAF_SPINE, 4 * 23.5e9), (SPINE_LEAF, 4 * 23.5e9)):  # fmt: skip
-        assert cards.bandwidth[cards.kind == kind] == pytest.approx(rate)
+    for kinds, rate in (
+        ((UP, DOWN), 240e9),
+        ((CARD_NIC, NIC_CARD), 27.2e9),
+        ((NIC_LEAF, LEAF_NIC), 23.5e9),
+        ((LEAF_SPINE, SPINE_LEAF), 4 * 23.5e9),
+    ):
+        assert cards.bandwidth[np.isin(cards.kind, kinds)] == pytest.approx(rate)
     assert make(("nvlink3", (*SMALL, HASH), 64, None)).bandwidth[-1] == pytest.approx(23.5e9)
     nic, switch = sheet.nic.latency, sheet.network.switch_latency
     for source, target, expected in (
@@ -235,16 +256,212 @@ def test_rates_and_latencies_are_the_data_sheet_s() -> None:
 
 
 def test_a_fabric_in_a_file_of_one_s_own(tmp_path: Path) -> None:
-    """A 2x2 torus in a TOML file is the same cluster as the one by changes."""
-    shipped = (Path(fabric.load("hccs").path)).read_text()
-    own = shipped.replace('kind = "full-mesh"', 'kind = "torus"\nshape = [[2, 2], "toy"]').replace("datasheet_bandwidth = [", "# ")
-    own = own.replace("size = [8", "size = [4").replace("lanes = [7", "lanes = [4")
+    """A 2x2 torus written in a file is laid out like the one made by changes."""
+    text = Path(fabric.load("hccs").path).read_text()
+    for old, new in (
+        ('kind = "full-mesh"', 'kind = "torus"\nshape = [[2, 2], "toy"]'),
+        ("size = [8", "size = [4"),
+        ("lanes = [7", "lanes = [4"),
+        ('"392GB/s"', '"224GB/s"'),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
     path = tmp_path / "own.toml"
-    path.write_text(own)
-    (tmp_path / "roce-200g.toml").write_text((Path(fabric.load("hccs").path).parent / "networks/roce-200g.toml").read_text())
-    if "datasheet" in own:
-        path.write_text("\n".join(line for line in own.splitlines() if "392GB/s" not in line))
+    path.write_text(text)
     mine, other = build(fabric.load(str(path)), 8), make(("hccs", TORUS["2x2"], 8, None))
     assert mine.fabric.domain == other.fabric.domain
-    for a, b in zip(mine.routes(*everyone(mine), np.zeros(56, int)), other.routes(*everyone(other), np.zeros(56, int)), strict=True):
-        assert np.array_equal(a, b)
+    assert mine.ends()[1].tolist() == other.ends()[1].tolist()
+    assert np.array_equal(mine.bandwidth, other.bandwidth)
+
+
+# -- switches ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("radix", [2, 3, 8, 40, 64, 65, 128])
+@pytest.mark.parametrize("oversubscription", [1, 1.5, 2, 3, 3.7, 7.5, 1000])
+def test_a_leaf_keeps_to_its_radix_and_its_oversubscription(radix: int, oversubscription: float) -> None:
+    """Down over up is at most what is asked for, and one port more down would be too many or too much."""
+    changes = (f"network.radix={radix}", f"network.oversubscription={oversubscription}")
+    down, up = make(("nvlink3", changes, 16, None)).ports
+    assert min(down, up) >= 1
+    assert down + up <= radix
+    assert down / up <= oversubscription
+    assert down + 1 + up > radix or (down + 1) / up > oversubscription
+
+
+def test_a_leaf_without_oversubscription_is_half_and_half() -> None:
+    assert make(("nvlink3", (), 16, None)).ports == (20, 20)
+    assert make(("nvlink3", ("network.oversubscription=3",), 16, None)).ports == (30, 10)
+    assert make(("nvlink3", ("network.radix=64", "network.oversubscription=7"), 16, None)).ports == (56, 8)
+
+
+@pytest.mark.parametrize("routing", ["spread", "hash"])
+@pytest.mark.parametrize("kind", ["rail-leaf-spine", "leaf-spine"])
+@pytest.mark.parametrize("oversubscription", [1, 2, 3])
+def test_a_full_leaf_has_so_many_times_more_below_than_above(kind: str, routing: str, oversubscription: int) -> None:
+    """72 nodes fill leaves of 6, 8 and 9 ports."""
+    changes = (
+        "network.radix=12",
+        f"network.oversubscription={oversubscription}",
+        f"network.kind={kind}",
+        f"network.routing={routing}",
+    )
+    cards = make(("nvlink3", changes, 8 * 72, None))
+    source, target = cards.ends()
+    first, last = cards.vertices[3], cards.vertices[4]
+    for leaf in range(first, last):
+        below = cards.bandwidth[(source == leaf) & (cards.kind == LEAF_NIC)].sum()
+        above = cards.bandwidth[(source == leaf) & (cards.kind == LEAF_SPINE)].sum()
+        assert below == pytest.approx(oversubscription * above)
+        assert below == pytest.approx(cards.bandwidth[(target == leaf) & (cards.kind == NIC_LEAF)].sum())
+        assert above == pytest.approx(cards.bandwidth[(target == leaf) & (cards.kind == SPINE_LEAF)].sum())
+
+
+def test_one_rail_crosses_a_spine_only_between_pods() -> None:
+    """Radix 8: four nodes share the leaves of a pod."""
+    cards = make(("nvlink3", SMALL, 8 * 8, None))
+    for node, crosses in ((1, False), (3, False), (4, True), (7, True)):
+        kinds = cards.kind[hops(cards, 3, node * 8 + 3)].tolist()
+        middle = [LEAF_SPINE, SPINE_LEAF] if crosses else []
+        assert kinds == [CARD_NIC, NIC_LEAF, *middle, LEAF_NIC, NIC_CARD]
+    assert LEAF_SPINE in cards.kind[hops(cards, 3, 12)], "another rail is another leaf"
+
+
+def test_routes_of_nothing() -> None:
+    offsets, links = make(("hccs", SMALL, 64, None)).routes(*[np.zeros(0, np.int64)] * 3)
+    assert offsets.tolist() == [0]
+    assert len(links) == 0
+
+
+# -- hashing -------------------------------------------------------------------------------------------------
+
+HASHED = ("nvlink3", (*SMALL, HASH), 256, None)
+
+
+def spines_of(cards: Topology, channel: int = 0) -> np.ndarray:
+    """Spine that each flow between the two halves of the cluster takes."""
+    half = cards.cards // 2
+    source, target = (a.ravel() for a in np.meshgrid(np.arange(half), np.arange(half, 2 * half)))
+    offsets, links = cards.routes(source, target, np.full(len(source), channel))
+    up = links[offsets[:-1] + 2]
+    down = links[offsets[:-1] + 3]
+    assert (cards.kind[up] == LEAF_SPINE).all()
+    spine = (up - cards.first_link[LEAF_SPINE]) % cards.trunks
+    assert (spine == (down - cards.first_link[SPINE_LEAF]) % cards.trunks).all()
+    assert (cards.ends()[1][up] == cards.vertices[4] + spine).all()
+    return spine
+
+
+def test_a_flow_keeps_to_its_spine() -> None:
+    assert (spines_of(make(HASHED, 7)) == spines_of(make(HASHED, 7))).all()
+    alone = make(HASHED, 7)
+    assert hops(alone, 5, 250, 3) == hops(make(HASHED, 7), 5, 250, 3)
+    together = alone.routes(np.array([9, 5]), np.array([200, 250]), np.array([0, 3]))[1].tolist()
+    assert together[6:] == hops(alone, 5, 250, 3), "a flow's way depends on no other flow"
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"seed": -1}, {"seed": 2**64 - 2}, {"channel": 1}])
+def test_another_seed_or_channel_is_another_draw(other: dict[str, int]) -> None:
+    """Four spines: two independent draws agree for about a quarter of the flows."""
+    cards = make(HASHED, other.get("seed", 0))
+    agree = float((spines_of(make(HASHED)) == spines_of(cards, other.get("channel", 0))).mean())
+    assert 0.2 < agree < 0.3
+
+
+def test_the_way_back_is_another_draw() -> None:
+    cards = make(HASHED)
+    half = np.arange(128)
+    there, back = (
+        cards.routes(a, b, 0 * a)[1].reshape(-1, 6)[:, 2] for a, b in ((half, half + 128), (half + 128, half))
+    )
+    assert 0.1 < ((there % cards.trunks) == (back % cards.trunks)).mean() < 0.45
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_flows_spread_over_spines_roughly_evenly(seed: int) -> None:
+    """16,384 flows on 4 spines: 4,096 each, give or take five standard deviations of 55."""
+    users = np.bincount(spines_of(make(HASHED, seed)), minlength=4)
+    assert abs(users - 4096).max() < 5 * 56
+
+
+def test_spreading_looks_at_neither_seed_nor_channel() -> None:
+    cluster = ("nvlink3", SMALL, 256, None)
+    assert make(cluster).trunks == 1
+    assert (spines_of(make(cluster, 1), 4) == spines_of(make(cluster))).all()
+
+
+# -- tori ----------------------------------------------------------------------------------------------------
+
+
+def test_a_torus_is_crossed_dimension_by_dimension() -> None:
+    """In 3x2x4 card (a, b, c) is number 8a + 4b + c. Sides are walked from the first to the last.
+
+    From (0, 0, 0) to (2, 1, 3): one step down the first side (0 → 2 wraps), one along the second, one down the third.
+    """
+    cards = make(("hccs", TORUS["3x2x4"], 24, None))
+    assert vertices(cards, 0, 2 * 8 + 4 + 3) == [0, 16, 20, 23]
+    assert vertices(cards, 23, 0) == [23, 7, 3, 0]
+    # Exactly half way round goes up: 0, 1, 2 and not 0, 3, 2.
+    assert vertices(cards, 0, 2) == [0, 1, 2]
+    assert vertices(cards, 2, 0) == [2, 3, 0]
+
+
+def test_a_torus_repeats_itself_node_by_node() -> None:
+    cards = make(("hccs", TORUS["4x3"], 36, None))
+    assert (np.array(vertices(cards, 13, 23)) == np.array(vertices(cards, 1, 11)) + 12).all()
+
+
+def test_a_ring_goes_the_short_way_round() -> None:
+    cards = make(("hccs", RING, 8, None))
+    assert vertices(cards, 0, 3) == [0, 1, 2, 3]
+    assert vertices(cards, 0, 4) == [0, 1, 2, 3, 4]
+    assert vertices(cards, 4, 0) == [4, 5, 6, 7, 0]
+    assert vertices(cards, 1, 6) == [1, 0, 7, 6]
+    short = make(("hccs", RING, 11, None))
+    assert vertices(short, 8, 10) == [8, 10], "a last node of three closes on itself"
+
+
+# -- what cannot be built --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "cards", "domain", "message"),
+    [
+        ((), 1, None, "cards = 1: all-reduce needs between 2 and 20,000,000 cards"),
+        ((), 0, None, "cards = 0: "),
+        ((), -8, None, "cards = -8: "),
+        ((), MOST_CARDS + 1, None, "cards = 20000001: "),
+        ((), True, None, "cards = True: "),
+        ((), 8.0, None, "cards = 8.0: "),
+        ((), "8", None, "cards = 8: "),
+        ((), 8, 0, "domain = 0: a scale-up domain holds at least 1 card"),
+        ((), 8, -1, "domain = -1: "),
+        ((), 8, "some", "domain = some: a number of cards, or 'all'"),
+        ((), 8, "4", "domain = 4: a number of cards, or 'all'"),
+        ((), 16, 9, "domain = 9: a full mesh with 7 lanes a card joins at most 8 cards; `--set domain.kind=switch`"),
+        ((), 9, "all", "domain = 9: a full mesh with 7 lanes"),
+        (TORUS["2x4"], 12, None, "cards = 12, domain = 8: a torus of 2x4 is whole or nothing; ask for a multiple of 8"),
+        (TORUS["2x4"], 4, None, "cards = 4, domain = 4: a torus of 2x4 is whole"),
+        (TORUS["2x4"], 16, "all", "cards = 16, domain = 16: a torus of 2x4 is whole"),
+        (TORUS["2x4"], 16, 4, "cards = 16, domain = 4: a torus of 2x4 is whole"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_built_is_refused(changes, cards, domain, message: str) -> None:
+    with pytest.raises(TopologyError) as error:
+        build(fabric.load("hccs", changes=changes), cards, domain=domain)
+    assert str(error.value).startswith(message)
+
+
+def test_a_domain_larger_than_the_cluster_is_the_cluster() -> None:
+    assert make(("hccs", (), 6, 1000)).group == 6
+    assert make(("hccs", (), 6, 1000)).nodes == 1
+    assert make(("nvlink3", (), 6, "all")).group == 6
+    assert make(("hccs", TORUS["2x4"], 8, "all")).group == 8
+
+
+def test_a_million_cards_are_laid_out_without_a_search() -> None:
+    cards = make(("hccs", (HASH,), 1_000_000, None))
+    path = hops(cards, 0, 999_999)
+    assert cards.kind[path].tolist() == [CARD_NIC, NIC_LEAF, LEAF_SPINE, SPINE_LEAF, LEAF_NIC, NIC_CARD]
+    assert path[0] == cards.first_link[CARD_NIC]
+    assert path[-1] == cards.first_link[NIC_CARD] + 999_999

@@ -174,8 +174,12 @@ def _engine(answer: Answer) -> str:
     best = answer.best
     text = f"{best.case.engine}: {counted(best.transfers, 'transfer')}"
     if best.case.engine == "compiled":
-        jumped = _share(best.transfers_jumped / best.transfers) if best.transfers_jumped else "none"
-        text += f", {jumped} jumped as steady state" if best.case.jump else ", none jumped (--no-jump)"
+        if best.case.jump:
+            skipped = ((best.transfers_jumped, "jumped as steady state"), (best.transfers_folded, "folded by symmetry"))
+            parts = [f"{_share(part / best.transfers)} {how}" for part, how in skipped if part]
+            text += ", " + (" and ".join(parts) or "none jumped or folded")
+        else:
+            text += ", none jumped or folded (--no-jump)"
     wall = sum(candidate.wall_s for candidate in answer.candidates)
     return f"{text}; computed in {format_time(wall)}"
 

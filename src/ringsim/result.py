@@ -73,8 +73,9 @@ class Result:
         What this algorithm, with these channels and this protocol, cannot beat: its busiest link or connection alone.
     bound_us : float
         What no algorithm can beat on this cluster.
-    transfers, transfers_simulated, transfers_jumped, events : int
-        Firings in all, worked out one by one, carried over by the steady state; moments the engine looked at.
+    transfers, transfers_simulated, transfers_jumped, transfers_folded, events : int
+        Firings in all; worked out one by one; carried over by the steady state; of rows for which a row in the same
+        situation was worked out; moments the engine looked at.
     wire_bytes : float
         Bytes that left a sender, all firings together.
     bottleneck : str
@@ -94,6 +95,7 @@ class Result:
     transfers: int
     transfers_simulated: int
     transfers_jumped: int
+    transfers_folded: int
     events: int
     wire_bytes: float
     bottleneck: str

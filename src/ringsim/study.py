@@ -280,6 +280,7 @@ def _run(
         transfers=program.transfers,
         transfers_simulated=simulated,
         transfers_jumped=jumped,
+        transfers_folded=0 if skip else program.transfers - simulated - jumped,
         events=events,
         wire_bytes=program.wire_bytes,
         bottleneck=candidate.busiest if busy >= MOSTLY_BUSY else "latency",

@@ -21,7 +21,8 @@ class Trace:
     finish : float array
         The latest of its firings has been delivered (and reduced).
     simulated, jumped : int
-        Firings that were worked out one by one, and firings that the steady state carried over.
+        Firings that were worked out one by one, and firings that the steady state carried over. What is missing to
+        all of them are firings of rows for which a row in the same situation stood in.
     events : int
         Times at which the engine stopped to look.
     """

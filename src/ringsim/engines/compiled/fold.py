@@ -52,9 +52,7 @@ def fold(rows: Rows, contention: Contention, message: Floats) -> Folded:
         rows.firings, rows.reduces, message, contention.rate, rows.latency, rows.work, rows.overhead,
         np.diff(contention.offsets), rows.after < 0,
     )  # fmt: skip
-    _, row_colour = np.unique(np.stack([np.asarray(c, np.float64) for c in costs]), axis=1, return_inverse=True)
-    _, link_colour = np.unique(contention.bandwidth, return_inverse=True)
-    row, link = _scramble(row_colour.ravel()), _scramble(link_colour.ravel())
+    row, link = _scramble(*costs), _scramble(contention.bandwidth)
     classes, steps, link_rows = 0, 1, _grouped(contention.links, hop_row, len(contention.bandwidth))
     while True:
         for _ in range(steps):
@@ -143,9 +141,15 @@ def _same_lists(owner_class: Ints, first: Ints, offsets: Ints, *values: Ints) ->
     return all(np.array_equal(value[order], value[order][twin]) for value in values)
 
 
-def _scramble(numbers: Ints) -> Colours:
-    with np.errstate(over="ignore"):
-        return (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+def _scramble(*columns: NDArray[Any]) -> Colours:
+    """One colour for each combination of values; the check at the end looks at the values themselves."""
+    colour = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        bits = np.ascontiguousarray(column, np.float64).view(np.uint64)
+        with np.errstate(over="ignore"):
+            colour = (colour ^ bits ^ (bits >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+            colour ^= colour >> np.uint64(32)
+    return colour
 
 
 @kernel

@@ -1,0 +1,166 @@
+"""A schedule is all that an algorithm says, so what it cannot mean is refused at the door, and the row is named."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringsim.schedule import Schedule, ScheduleError, dependencies
+
+
+def schedule(rows: int = 3, *, ranks: int = 4, units: int = 12, **columns: list[int]) -> Schedule:
+    """Rows 0 → 1, 1 → 2, … of four firings; `columns` say what is different."""
+    every = np.arange(rows)
+    usual = {
+        "source": every % ranks, "target": (every + 1) % ranks, "channel": every * 0, "count": every * 0 + 4,
+        "reduces": every * 0 + 2, "base": every * 0, "first": every, "stride": every * 0 - 1, "modulus": every * 0 + 3,
+        "inner": every * 0 + 2, "dep_offsets": np.zeros(rows + 1, int), "dep_row": every[:0], "dep_lag": every[:0],
+    }  # fmt: skip
+    return Schedule(ranks, units, **usual | {k: np.array(v, np.int64) for k, v in columns.items()})
+
+
+# -- what is refused ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"source": [0, -1, 2]}, "row 1: source is no rank"),
+        ({"source": [0, 1, 4]}, "row 2: source is no rank"),
+        ({"target": [-1, 2, 3]}, "row 0: target is no rank"),
+        ({"target": [1, 4, 3]}, "row 1: target is no rank"),
+        ({"target": [1, 2, 2]}, "row 2: source and target are one rank"),
+        ({"count": [4, 4, 0], "reduces": [0, 0, 0]}, "row 2: count is below 1"),
+        ({"count": [4, -3, 0], "reduces": [0, 0, 0]}, "row 1: count is below 1"),
+        ({"reduces": [0, -1, 4]}, "row 1: reduces is not within 0..count"),
+        ({"reduces": [0, 4, 5]}, "row 2: reduces is not within 0..count"),
+        ({"modulus": [3, 0, 3]}, "row 1: modulus and inner must be at least 1"),
+        ({"inner": [2, 2, 0]}, "row 2: modulus and inner must be at least 1"),
+        ({"inner": [2, 2, -1]}, "row 2: modulus and inner must be at least 1"),
+        ({"base": [6, 7, 0]}, "row 1: units run past the vector"),
+        ({"base": [-1, 0, 0]}, "row 0: units run past the vector"),
+        ({"modulus": [6, 6, 7]}, "row 2: units run past the vector"),
+        ({"dep_offsets": [0, 0, 0]}, "dependency columns do not fit together"),
+        ({"dep_row": [0], "dep_offsets": [0, 0, 1, 1]}, "dependency columns do not fit together"),
+        ({"dep_row": [3], "dep_lag": [0], "dep_offsets": [0, 0, 1, 1]}, "a dependency names a row that does not exist"),
+        ({"dep_row": [-1], "dep_lag": [0], "dep_offsets": [0, 0, 1, 1]}, "a dependency names a row that does not exist"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_and_the_row_is_named(columns: dict[str, list[int]], message: str) -> None:
+    with pytest.raises(ScheduleError) as error:
+        schedule(**columns)
+    assert str(error.value) == message
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    schedule(source=[0, 3, 2], target=[3, 0, 1], reduces=[0, 4, 1], base=[6, 6, 0], modulus=[3, 3, 6], inner=[2, 2, 2])
+    schedule(1, units=1, modulus=[1], inner=[1], count=[1], reduces=[0])
+    assert schedule(0).rows == schedule(0).transfers == 0
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Schedule)[3:11]])
+def test_a_column_of_another_length_is_refused(name: str) -> None:
+    with pytest.raises(ScheduleError) as error:
+        replace(schedule(), **{name: np.zeros(2, np.int64)})
+    assert str(error.value) == f"column {name} has shape (2,), source has (3,)"
+
+
+def test_every_column_is_looked_at() -> None:
+    """A new column has to be looked at too."""
+    assert {f.name for f in fields(Schedule)[3:12]} == {
+        "target", "channel", "count", "reduces", "base", "first", "stride", "modulus", "inner",
+    }  # fmt: skip
+
+
+# -- what it says ---------------------------------------------------------------------------------------------
+
+
+def test_rows_and_transfers() -> None:
+    found = schedule(count=[4, 5, 6])
+    assert found.rows == 3
+    assert found.transfers == 15
+
+
+def test_rows_of_one_connection_follow_each_other_in_row_order() -> None:
+    """0 → 1 on channel 0 are rows 0, 2 and 5; on channel 1 rows 1 and 4; 1 → 0 is another connection."""
+    found = schedule(6, source=[0, 0, 0, 1, 0, 0], target=[1, 1, 1, 0, 1, 1], channel=[0, 1, 0, 0, 1, 0], first=[0] * 6)
+    assert found.after.tolist() == [-1, -1, 0, -1, 1, 2]
+
+
+Connections = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-1, 1)), min_size=1, max_size=12)
+
+
+@given(Connections)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_after_is_the_latest_row_before_on_the_same_connection(rows: list[tuple[int, int, int]]) -> None:
+    rows = [(a, b if b != a else 3, c) for a, b, c in rows]
+    source, target, channel = (list(column) for column in zip(*rows, strict=True))
+    found = schedule(len(rows), source=source, target=target, channel=channel)
+    expected = [max((u for u in range(v) if rows[u] == rows[v]), default=-1) for v in range(len(rows))]
+    assert found.after.tolist() == expected
+
+
+def test_units_of_a_ring() -> None:
+    """Three chunks of two slices, going down from chunk 1: 1, 0, 2 and round again."""
+    found = schedule(1, first=[1], stride=[-1], modulus=[3], inner=[2], count=[8], base=[6])
+    firings = np.arange(8)
+    assert found.unit(np.zeros(8, int), firings).tolist() == [8, 9, 6, 7, 10, 11, 8, 9]
+
+
+@given(
+    base=st.integers(0, 5), first=st.integers(-20, 20), stride=st.integers(-7, 7), modulus=st.integers(1, 9),
+    inner=st.integers(1, 4), count=st.integers(1, 60),
+)  # fmt: skip
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_units_are_what_the_formula_says_and_stay_in_the_vector(
+    base: int, first: int, stride: int, modulus: int, inner: int, count: int
+) -> None:
+    found = schedule(
+        2, units=base + modulus * inner, base=[0, base], first=[0, first], stride=[1, stride], modulus=[1, modulus],
+        inner=[1, inner], count=[1, count], reduces=[0, 0],
+    )  # fmt: skip
+    units = found.unit(np.ones(count, int), np.arange(count)).tolist()
+    expected = []
+    block = first
+    for _ in range(0, count, inner):
+        expected += [base + block % modulus * inner + i for i in range(inner)]
+        block += stride
+    assert units == expected[:count]
+    assert all(0 <= unit < found.units for unit in units)
+
+
+# -- dependencies -----------------------------------------------------------------------------------------------
+
+
+def test_dependencies_are_sorted_by_the_row_that_waits_and_keep_their_order() -> None:
+    offsets, row, lag = dependencies(
+        4, np.array([2, 0, 2, 3, 2]), np.array([9, 8, 7, 6, 5]), np.array([1, 2, 3, 4, -5])
+    )
+    assert offsets.tolist() == [0, 1, 1, 4, 5]
+    assert row.tolist() == [8, 9, 7, 5, 6]
+    assert lag.tolist() == [2, 1, 3, -5, 4]
+
+
+def test_no_dependencies() -> None:
+    none = np.zeros(0, np.int64)
+    offsets, row, lag = dependencies(3, none, none, none)
+    assert offsets.tolist() == [0, 0, 0, 0]
+    assert len(row) == len(lag) == 0
+
+
+@given(st.integers(1, 8), st.data())
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_dependencies_lose_and_invent_nothing(rows: int, data: st.DataObject) -> None:
+    row, lag = st.integers(0, rows - 1), st.integers(-9, 9)
+    triples = data.draw(st.lists(st.tuples(row, row, lag), max_size=20))
+    waiting, on, lags = np.array(triples, np.int64).reshape(-1, 3).T
+    offsets, dep_row, dep_lag = dependencies(rows, waiting, on, lags)
+    assert (offsets.dtype, dep_row.dtype, dep_lag.dtype) == (np.int64,) * 3
+    assert offsets[0] == 0
+    assert offsets[-1] == len(triples)
+    for v in range(rows):
+        part = slice(offsets[v], offsets[v + 1])
+        found = list(zip(dep_row[part].tolist(), dep_lag[part].tolist(), strict=True))
+        assert found == [(u, one) for w, u, one in triples if w == v]
