@@ -167,7 +167,7 @@ OVERSUBSCRIBED += ["--set", "network.oversubscription=3"]
     ("more", "verdict"),
     [
         (["--size", "8"], "limited by latency: even the busiest of the"),
-        (["--size", "1G", "--algorithm", "ring"], "limited by scale-up lanes: the busiest is sending for"),
+        (["--size", "1G", "--algorithm", "ring"], "limited by scale-up lanes: the busiest is sending"),
         (["--size", "1G", "--set", "nic.bandwidth=1GB/s"], "limited by NIC ports (nic→leaf): the busiest"),
         (
             ["--size", "1G", "--algorithm", "ring", *OVERSUBSCRIBED],

@@ -251,9 +251,9 @@ def verdict(answer: Answer) -> Line:
     best = answer.best
     kind = WORDS[best.busiest] + (f" ({best.busiest})" if "→" in best.busiest else "")
     if best.bottleneck == "latency":
-        text = f"latency: even the busiest of the {kind} is sending for only {_share(best.busy)} of the time"
+        text = f"latency: even the busiest of the {kind} is sending {_share(best.busy)} of the time"
     else:
-        text = f"{kind}: the busiest is sending for {_share(best.busy)} of the time"
+        text = f"{kind}: the busiest is sending {_share(best.busy)} of the time"
     return Line(f"limited by {text}", "verdict")
 
 
