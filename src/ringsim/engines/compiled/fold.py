@@ -64,8 +64,10 @@ def fold(rows: Rows, contention: Contention, message: Floats) -> Folded:
         if len(np.unique(row)) + len(np.unique(link)) == classes:
             break
         steps *= 2
-    _, first, row_class = np.unique(row, return_index=True, return_inverse=True)
-    _, first_link, link_class = np.unique(link, return_index=True, return_inverse=True)
+    nearby = np.full(n, len(link))
+    nearby[hop_row[::-1]] = contention.links[::-1]
+    first, row_class = _numbered(row, nearby)
+    first_link, link_class = _numbered(link, np.arange(len(link)))
     after = np.where(rows.after < 0, -1, row_class[rows.after])
     alike = [
         np.array_equal(column, column[first][row_class])
@@ -118,6 +120,18 @@ def _quotient(
         bandwidth=contention.bandwidth[first_link],
     )
     return Folded(folded, smaller, message[first], count, row_class)
+
+
+def _numbered(colour: Colours, place: Ints) -> tuple[Ints, Ints]:
+    """First member of each class and class of each member; classes are numbered by the place of their first member.
+
+    Rows that meet on a link should lie together in memory: the event loop is bound by how far apart they are.
+    """
+    _, first, inverse = np.unique(colour, return_index=True, return_inverse=True)
+    order = np.argsort(place[first], kind="stable")
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return first[order], number[inverse]
 
 
 def _offsets(owner: Ints, n: int) -> Ints:
