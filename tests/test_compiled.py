@@ -361,18 +361,14 @@ def test_whatever_a_firing_waits_for_has_been_and_is_remembered(program: Program
     assert plan.marks.tolist() == sorted(set(plan.marks.tolist()))
     assert plan.marks[-1] == (plan.offset + program.count).max()
     for v in range(program.rows):
-        waits = inputs(program)[v]
-        if program.after[v] >= 0:
-            waits.append((int(program.after[v]), 1 - int(program.count[program.after[v]])))
-        for u, lag in waits:
-            for q in range(program.count[v]):
-                wanted = q - lag
-                if wanted < 0:
-                    continue
-                now, then = plan.offset[v] + q, plan.offset[u] + min(wanted, program.count[u] - 1)
+        before = int(program.after[v])
+        if before >= 0:  # only when it had left, which is kept
+            assert (plan.offset[before] + program.count[before] - 1, place[before]) < (plan.offset[v], place[v])
+        for u, lag in inputs(program)[v]:
+            for q in range(max(lag, 0), program.count[v]):
+                now, then = plan.offset[v] + q, plan.offset[u] + min(q - lag, program.count[u] - 1)
                 assert (then, place[u]) < (now, place[v])
-                if wanted < program.count[u]:
-                    assert now - then < history
+                assert now - then < history or q - lag >= program.count[u]
 
 
 def test_a_sweep_that_would_remember_too_much_is_left_to_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -384,6 +384,11 @@ def test_flows_spread_over_spines_roughly_evenly(seed: int) -> None:
     assert abs(users - 4096).max() < 5 * 56
 
 
+def test_every_card_sends_and_receives_over_every_spine() -> None:
+    spine = spines_of(make(HASHED)).reshape(128, 128)
+    assert all(len(set(flows)) == 4 for flows in (*spine.tolist(), *spine.T.tolist()))
+
+
 def test_spreading_looks_at_neither_seed_nor_channel() -> None:
     cluster = ("nvlink3", SMALL, 256, None)
     assert make(cluster).trunks == 1

@@ -1,4 +1,4 @@
-r"""How fast is one core when every transfer is worked out, and how fast are others at the same work?
+r"""Say how fast one core is when every transfer is worked out, and how fast others are at the same work.
 
 Jumping is off throughout: these are the figures to hold against simulators that know no steady state.
 

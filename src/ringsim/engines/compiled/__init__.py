@@ -47,8 +47,9 @@ def simulate(
         simulated, jumped, events = fluid.simulate(rows, shared, program.bytes, times, jump=jump, progress=progress)
     else:
         order, history = planned
-        arrived, state = np.zeros((history, program.rows)), np.zeros(4, np.int64)
-        while not sweep.run(rows, order, times, arrived, state, jump, PAUSE):
+        arrived, state = np.zeros((history, program.rows)), sweep.new_state(history)
+        saved = np.zeros(program.rows if jump else 0), np.zeros((history, program.rows if jump else 0))
+        while not sweep.run(rows, order, times, arrived, *saved, state, jump, PAUSE):
             if progress:
                 progress(int(state[2] + state[3]))
         simulated, jumped, events = int(state[2]), int(state[3]), int(state[0])

@@ -45,7 +45,7 @@ INSTANT = 2e-14
 UNDER_WAY = 8
 
 #: Firings between two looks at the clock.
-PAUSE = 1_000_000
+PAUSE = 100_000
 
 
 def simulate(
@@ -71,7 +71,8 @@ def simulate(
         L, H = links_table(few.contention, few.weight)
         clock, arrival = np.zeros(1, CLOCK), np.zeros((n, depth))
         heap, included, touched = np.zeros(n, EVENT), np.zeros(n, np.int64), np.zeros(len(L), np.int64)
-        while not run(R, L, H, D, users, heap, clock, arrival, touched, included, jump, PAUSE):
+        memory = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(n), np.zeros((n, depth))
+        while not run(R, L, H, D, users, heap, clock, arrival, touched, included, *memory, jump, PAUSE):
             if progress:
                 progress(int(clock[0]["simulated"] + clock[0]["jumped"]))
         if not clock[0]["overflow"]:
@@ -189,23 +190,28 @@ def instant(
 @kernel
 def run(
     R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
-    touched: Ints, included: Ints, jump: bool, pause: int,
+    touched: Ints, included: Ints, fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats,
+    jump: bool, pause: int,
 ) -> bool:  # fmt: skip
-    """Go from instant to instant until nothing is left to happen or `pause` firings have left; True at the end."""
+    """Go from instant to instant until nothing is left to happen or `pause` firings have left; True at the end.
+
+    `fired` to `arrived` remember the state of an earlier moment, to compare with.
+    """
     i = np.int64
     return _run(
         bare(R.ctypes.data, R.shape, ROW), bare(L.ctypes.data, L.shape, LINK), bare(H.ctypes.data, H.shape, HOP),
         bare(D.ctypes.data, D.shape, INPUT), bare(users.ctypes.data, users.shape, i),
         bare(heap.ctypes.data, heap.shape, EVENT), bare(clock.ctypes.data, clock.shape, CLOCK),
         bare(arrival.ctypes.data, arrival.shape, np.float64), bare(touched.ctypes.data, touched.shape, i),
-        bare(included.ctypes.data, included.shape, i), jump, pause,
+        bare(included.ctypes.data, included.shape, i), fired, phases, keys, bytes, arrived, jump, pause,
     )  # fmt: skip
 
 
 @kernel
 def _run(
     R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
-    touched: Ints, included: Ints, jump: bool, pause: int,
+    touched: Ints, included: Ints, fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats,
+    jump: bool, pause: int,
 ) -> bool:  # fmt: skip
     """`run` on bare tables."""
     n = len(R)
@@ -216,10 +222,9 @@ def _run(
             begin(R, L, H, D, heap, clock, arrival, touched, v)
         if clock[0].touched > 0:
             share(R, L, H, heap, clock, touched, included)
+        clock[0].leader = -1
     # The state is compared whenever the leader, a row with many firings to go, has fired.
-    leader, seen, wait, saved_at = -1, 0, 1, -1.0
-    fired, phases, keys, bytes = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n)
-    arrived = np.empty_like(arrival)
+    leader, seen, wait, saved_at = clock[0].leader, clock[0].seen, clock[0].wait, clock[0].saved_at
     while clock[0].queued > 0 and clock[0].overflow == 0 and clock[0].simulated < quota:
         instant(R, L, H, D, users, heap, clock, arrival, touched, included, gone)
         if not jump:
@@ -229,8 +234,10 @@ def _run(
             for v in range(n):
                 if R[v].phase == SENDING and R[v].count - R[v].fired > most:
                     leader, most = v, R[v].count - R[v].fired
-            jump = leader >= 0  # otherwise nothing long enough is left to repeat
-            seen = R[leader].fired
+            if leader < 0:
+                jump = False  # nothing long enough is left to repeat
+            else:
+                seen = R[leader].fired
         elif R[leader].fired != seen:
             seen = R[leader].fired
             if saved_at >= 0.0:
@@ -244,4 +251,5 @@ def _run(
                 wait = 1 if saved_at < 0.0 else 2 * wait
                 saved_at = clock[0].now
                 remember(R, clock, arrival, fired, phases, keys, bytes, arrived)
+    clock[0].leader, clock[0].seen, clock[0].wait, clock[0].saved_at = leader, seen, wait, saved_at
     return clock[0].queued == 0 or clock[0].overflow != 0

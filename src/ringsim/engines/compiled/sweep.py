@@ -136,21 +136,29 @@ def _boundaries(rows: Rows, offset: Ints, waiting: Ints) -> Ints:
     return np.unique(marks[(marks > 0) & (marks <= last)])
 
 
+def new_state(history: int) -> Ints:
+    """Before the first round.
+
+    [next round, next boundary, simulated, jumped, start of this stretch, rounds until the next comparison is given up,
+    next look for a delay line, round to compare with or −1]
+    """
+    return np.array([0, 0, 0, 0, 0, 1, history, -1])
+
+
 @kernel
-def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump: bool, pause: int) -> bool:
+def run(
+    rows: Rows, plan: Plan, times: Times, arrived: Floats, saved_left: Floats, saved_arrived: Floats, state: Ints,
+    jump: bool, pause: int,
+) -> bool:  # fmt: skip
     """Sweep rounds until the end or until about `pause` firings have been worked out; True at the end.
 
-    Between calls ``state`` holds [next round, next mark, simulated firings, jumped firings] and
-    ``arrived[round mod history]`` the deliveries of the recent rounds, shape ``[history, rows]``.
+    Between calls ``state`` holds what `new_state` says, ``arrived[round mod history]`` the deliveries of the recent
+    rounds, shape ``[history, rows]``, and the ``saved`` arrays the times of an earlier round to compare with.
     """
     n, history = len(rows.firings), len(arrived)
     offset, left = plan.offset, times.left
-    k, mark, simulated, jumped = state[0], state[1], state[2], state[3]
+    k, mark, simulated, jumped, segment, wait, line, saved_round = state
     quota = simulated + pause
-    segment, wait, line = k, 1, k + history
-    saved_round = -1
-    saved_left = np.empty(n if jump else 0)
-    saved_arrived = np.empty((history, n if jump else 0))
     while mark < len(plan.marks):
         until = plan.marks[mark]
         if k >= until:
@@ -210,7 +218,7 @@ def run(rows: Rows, plan: Plan, times: Times, arrived: Floats, state: Ints, jump
                 saved_arrived[:] = arrived
         if simulated >= quota:
             break
-    state[0], state[1], state[2], state[3] = k, mark, simulated, jumped
+    state[:] = k, mark, simulated, jumped, segment, wait, line, saved_round
     return mark >= len(plan.marks)
 
 

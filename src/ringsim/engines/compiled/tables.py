@@ -46,8 +46,8 @@ HOP = _dtype(n="row link next previous weight")
 INPUT = _dtype(i="row lag")
 #: An entry of the heap.
 EVENT = _dtype(f="key", i="row")
-#: One record: where the run stands.
-CLOCK = _dtype(f="now", i="queued simulated jumped events overflow touched included")
+#: One record: where the run stands, what a sharing has collected, and what the state is compared with.
+CLOCK = _dtype(f="now saved_at", i="queued simulated jumped events overflow touched included leader seen wait")
 
 
 def _lined_up(n: int, kind: np.dtype[np.void]) -> Table:
