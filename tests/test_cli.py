@@ -351,9 +351,9 @@ def test_a_percentage_is_0_or_100_only_where_that_is_true(small: Answer) -> None
     def verdict(busy: float) -> str:
         return report.verdict(replace(small, best=replace(small.best, busy=busy, bottleneck="lane"))).text
 
-    assert "for 100.0% of" in verdict(1.0)
-    assert "for >99.9% of" in verdict(0.99999)
-    assert "for <0.1% of" in verdict(0.00001)
+    assert "sending 100.0% of" in verdict(1.0)
+    assert "sending >99.9% of" in verdict(0.99999)
+    assert "sending <0.1% of" in verdict(0.00001)
 
 
 def test_every_kind_of_link_has_a_word() -> None:

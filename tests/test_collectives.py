@@ -177,6 +177,18 @@ def test_rings_at_their_most_use_every_nic_once_in_and_once_out(kind: str, p: in
     assert (users[(cluster.kind >= CARD_NIC) & (cluster.kind < LEAF_SPINE)] == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("kind", "p"), [("mesh", 16), ("switch", 32), ("ring", 16), ("torus", 16), ("mesh of seven", 28)]
+)
+def test_a_ring_enters_a_node_by_the_rail_on_which_it_left_the_one_before(kind: str, p: int) -> None:
+    """Also round the corner, because the number of nodes is even."""
+    cluster = make(kind, p)
+    schedule = ring(cluster, most_rings(cluster), 1)
+    between = schedule.source // cluster.group != schedule.target // cluster.group
+    assert between.sum() == most_rings(cluster) * cluster.nodes
+    assert (schedule.source[between] % cluster.group == schedule.target[between] % cluster.group).all()
+
+
 @pytest.mark.parametrize(("kind", "p", "rings", "trees"), [
     ("mesh", 2, 1, 2), ("mesh", 4, 2, 4), ("mesh", 7, 6, 6), ("mesh", 8, 7, 8), ("mesh", 16, 8, 8), ("mesh", 17, 1, 1),
     ("mesh", 15, 6, 6), ("mesh of seven", 21, 6, 6), ("switch", 5, 5, 5), ("switch", 8, 8, 8), ("switch", 13, 5, 5),

@@ -20,6 +20,8 @@ LAYERS: list[set[str]] = [
     {"cli"},
     {"report"},
     {"study"},
+    {"candidates", "memory"},
+    {"question"},
     {"engines"},
     {"result", "trace", "bounds"},
     {"program"},
@@ -42,6 +44,7 @@ HOMES = {
     "numba": ("engines.compiled",),
     "llvmlite": ("engines.compiled",),
     "platformdirs": ("engines.compiled",),
+    "psutil": ("memory",),
 }
 #: What the files about files and units do without, so that help and completion answer at once.
 LIGHT = ("units", "fabricfile", "fabric", "result", "cli")

@@ -131,7 +131,7 @@ def test_what_is_counted_adds_up() -> None:
             assert found.busiest in LINK_KINDS
             assert found.bottleneck == (found.busiest if found.busy >= study.MOSTLY_BUSY else "latency")
             assert 0 < found.busy <= 1 + ROUNDING
-            assert found.wall_s > 0
+            assert (found.wall_s > 0) == (found.time_us is not None)
 
 
 def test_what_limits_a_run() -> None:
@@ -344,7 +344,7 @@ def test_run_is_the_best_answer_and_knows_every_field() -> None:
     )
     with pytest.raises(TypeError, match="flavour"):
         ringsim.run("hccs", 16, flavour="sweet")
-    assert list(inspect.signature(Answer).parameters) == ["best", "candidates", "topology"]
+    assert list(inspect.signature(Answer).parameters) == ["best", "candidates", "topology", "spent"]
 
 
 def test_every_name_that_is_promised_is_there() -> None:

@@ -6,7 +6,7 @@ functions from an `Answer` to lines of text; who prints them, where and in which
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -261,3 +261,12 @@ def page(answer: Answer, *, quiet: bool = False) -> Sequence[Line]:
     """Lay out everything, in the order in which it is read; without the header if `quiet`."""
     above = [] if quiet else [*header(answer), Line("", "blank")]
     return [*above, *table(answer), *notes(answer), Line("", "blank"), verdict(answer)]
+
+
+# -- profile -----------------------------------------------------------------------------------------------
+
+
+def spending(spent: Mapping[str, float], total_s: float) -> list[str]:
+    """Say where `total_s` seconds went; what is in no named part went into imports and the report."""
+    parts = [*spent.items(), ("import and report", total_s - sum(spent.values())), ("total", total_s)]
+    return [f"{name:<18}{seconds:9.3f} s {seconds / total_s:7.1%}" for name, seconds in parts]

@@ -85,7 +85,7 @@ class Result:
     busiest : str
         Its kind of link.
     wall_s : float
-        Seconds it took to build, price and simulate.
+        Seconds it took to simulate.
     """
 
     case: Case

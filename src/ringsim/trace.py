@@ -25,6 +25,8 @@ class Trace:
         all of them are firings of rows for which a row in the same situation stood in.
     events : int
         Times at which the engine stopped to look.
+    compile_s : float
+        Seconds for which the engine was compiled first.
     """
 
     start: Floats
@@ -33,6 +35,7 @@ class Trace:
     simulated: int
     jumped: int
     events: int
+    compile_s: float = 0.0
 
     @property
     def time(self) -> float:

@@ -1,5 +1,6 @@
 """``ringsim run``: one all-reduce, every candidate, and what limits the best of them."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def _dtypes() -> Iterable[str]:
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--output", metavar="FILE", help="Write the JSON object to a file; with --json, print nothing.")
+@click.option("--profile", is_flag=True, help="Say where the time went, on standard error.")
 @click.option("--quiet", is_flag=True, help="No header and no progress.")
 def run(
     *,
@@ -70,6 +72,7 @@ def run(
     changes: tuple[str, ...],
     as_json: bool,
     output: str | None,
+    profile: bool,
     quiet: bool,
     no_jump: bool,
     **asked: Any,
@@ -79,6 +82,7 @@ def run(
     Prints what was simulated, with every assumption that matters; a row for each candidate in the columns of
     nccl-tests, with the lower bound that no algorithm can beat on this cluster; and what limits the fastest.
     """
+    began = time.perf_counter()
     target = None if output is None else Path(output)
     if target is not None:
         check_writable(target)
@@ -100,3 +104,8 @@ def run(
         from ringsim.report import page
 
         show(page(found, quiet=quiet))
+    if profile:
+        from ringsim.report import spending
+
+        for line in spending(found.spent, time.perf_counter() - began):
+            click.echo(line, err=True)

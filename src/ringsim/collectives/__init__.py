@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ringsim.collectives.layout import most_chains, most_rings
 from ringsim.collectives.ring import ring
-from ringsim.collectives.tree import depth, tree
+from ringsim.collectives.tree import depth, tree, trees
 from ringsim.fabric import Protocol
 from ringsim.schedule import Schedule
 from ringsim.topology import Topology
@@ -27,6 +27,8 @@ class Algorithm(NamedTuple):
         `pieces` are slices of a ring's chunk or chunks of a tree's share.
     channels : topology → int
         The most channels that do not get in each other's way.
+    rows : (topology, channels) → int
+        Rows that `build` will make, to know beforehand what they take.
     pieces : (topology, channels, protocol, payload bytes) → int
         The default.
     piece : str
@@ -35,6 +37,7 @@ class Algorithm(NamedTuple):
 
     build: Callable[[Topology, int, int], Schedule]
     channels: Callable[[Topology], int]
+    rows: Callable[[Topology, int], int]
     pieces: Callable[[Topology, int, Protocol, float], int]
     piece: str
 
@@ -44,11 +47,19 @@ def _ring_slices(topology: Topology, channels: int, protocol: Protocol, payload:
 
 
 def _tree_chunks(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
-    share = payload / channels / (2 if topology.nodes > 1 else 1)
+    share = payload / trees(topology, channels)
     return max(1, min(8 * depth(topology), ceil(share / SMALLEST_CHUNK)))
 
 
+def _ring_rows(topology: Topology, channels: int) -> int:
+    return channels * topology.cards
+
+
+def _tree_rows(topology: Topology, channels: int) -> int:
+    return 2 * trees(topology, channels) * (topology.cards - 1)
+
+
 ALGORITHMS: dict[str, Algorithm] = {
-    "ring": Algorithm(ring, most_rings, _ring_slices, "slices"),
-    "tree": Algorithm(tree, most_chains, _tree_chunks, "chunks"),
+    "ring": Algorithm(ring, most_rings, _ring_rows, _ring_slices, "slices"),
+    "tree": Algorithm(tree, most_chains, _tree_rows, _tree_chunks, "chunks"),
 }

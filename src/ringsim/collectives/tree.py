@@ -20,15 +20,15 @@ def parents(topology: Topology, channels: int) -> Ints:
     servers = -(-topology.cards // size)
     slot = np.arange(topology.cards)
     heads = np.arange(servers) * size
-    trees = []
+    found = []
     for chain in chains:
         for between in layout.double_binary_tree(servers) if servers > 1 else [np.array([-1])]:
             parent = np.empty(topology.cards, np.int64)
             parent[chain[1:]] = chain[:-1]
             above = np.where(between < 0, -1, chain[heads[between]])
             parent[chain[slot % size == 0]] = above
-            trees.append(parent)
-    return np.stack(trees)
+            found.append(parent)
+    return np.stack(found)
 
 
 def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
@@ -46,7 +46,7 @@ def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
         Pieces of a tree's share, at least 1.
     """
     parent = parents(topology, channels)
-    trees, cards = parent.shape
+    count, cards = parent.shape
     t, child = np.nonzero(parent >= 0)
     above = parent[t, child]
     edges = len(child)
@@ -66,7 +66,7 @@ def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
     whole, none = np.full(edges, chunks), np.zeros(edges, np.int64)
     return Schedule(
         ranks=cards,
-        units=trees * chunks,
+        units=count * chunks,
         source=both(child, above),
         target=both(above, child),
         channel=both(t, t),
@@ -87,6 +87,11 @@ def _pairs(tree_of: Ints, edges: Ints) -> tuple[Ints, Ints]:
     """Every (from, to) pair among edges of one tree: what comes up any of the root's edges goes down all of them."""
     found = [np.meshgrid(edges[tree_of == t], edges[tree_of == t]) for t in np.unique(tree_of)]
     return np.concatenate([a.ravel() for a, _ in found]), np.concatenate([b.ravel() for _, b in found])
+
+
+def trees(topology: Topology, channels: int) -> int:
+    """Two for each channel where there is more than one server."""
+    return channels * (2 if topology.cards > layout.server_size(topology) else 1)
 
 
 def depth(topology: Topology) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ringsim.engines.compiled import contention, fluid, sweep
-from ringsim.engines.compiled.kernel import is_compiled, new_times, rows_of
+from ringsim.engines.compiled.kernel import compiling_s, is_compiled, new_times, rows_of
 from ringsim.program import Program
 from ringsim.trace import Trace
 
@@ -43,6 +43,7 @@ def simulate(
     planned = None if len(shared.bandwidth) else sweep.plan(rows)
     if notice and not is_compiled(fluid.run if planned is None else sweep.run):
         notice("compiling the engine, once per installation; this takes some seconds")
+    began = compiling_s()
     if planned is None:
         simulated, jumped, events = fluid.simulate(rows, shared, program.bytes, times, jump=jump, progress=progress)
     else:
@@ -54,4 +55,6 @@ def simulate(
                 progress(int(state[2] + state[3]))
         simulated, jumped, events = int(state[2]), int(state[3]), int(state[0])
     base = program.startup
-    return Trace(times.start + base, times.left + base, times.finish + base, simulated, jumped, events)
+    return Trace(
+        times.start + base, times.left + base, times.finish + base, simulated, jumped, events, compiling_s() - began
+    )

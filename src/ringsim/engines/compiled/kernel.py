@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import platformdirs
 from numba import config, njit
+from numba.core import event
 from numpy.typing import NDArray
 
 from ringsim.engines.compiled.contention import Contention
@@ -67,6 +68,15 @@ def is_compiled(dispatcher: Any) -> bool:
     if _FOLDER is None:
         return False
     return any(Path(dispatcher.stats.cache_path).glob(f"*.{dispatcher.py_func.__name__}-*.nbi"))
+
+
+_compiling = event.TimingListener()
+event.register("numba:compile", _compiling)
+
+
+def compiling_s() -> float:
+    """Seconds that Numba has spent on compiling so far, in this process."""
+    return float(_compiling.duration) if _compiling.done else 0.0
 
 
 class Rows(NamedTuple):

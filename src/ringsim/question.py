@@ -1,0 +1,113 @@
+"""What can be asked: every input of a simulation with its default, and the words for what is wrong with it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ringsim.engines import ENGINES, EngineName
+from ringsim.fabric import Fabric
+from ringsim.units import UnitError, parse_size
+
+#: Bytes of an element, by nccl-tests' names.
+DTYPES = {
+    "int8": 1, "uint8": 1, "f8e4m3": 1, "f8e5m2": 1, "half": 2, "bfloat16": 2,
+    "int32": 4, "uint32": 4, "float": 4, "int64": 8, "uint64": 8, "double": 8,
+}  # fmt: skip
+
+#: More slices or chunks than anybody's message has.
+MOST_PIECES = 1_000_000
+
+
+class StudyError(ValueError):
+    """A question that cannot be answered as asked; the message says what could be."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to simulate, every field with the default of the command line.
+
+    Attributes
+    ----------
+    fabric : str or Fabric
+        Name of a shipped fabric, path of a TOML file, or one already loaded.
+    cards : int
+    size : int or str
+        Bytes of the vector on each rank, or text such as ``"64M"``.
+    algorithm : str
+        A name in `ALGORITHMS`, or ``"auto"`` for the fastest.
+    rings : int or None
+        Channels side by side; None for the most that do not get in each other's way.
+    slices, chunks : int or None
+        Pieces of a ring's chunk, or of a tree's share.
+    domain : int, "all" or None
+        Cards per scale-up domain instead of the fabric's.
+    network : str or None
+        Another scale-out network under the same cards, by name or path.
+    protocol : str
+        One of the fabric's, or ``"auto"`` for the fastest.
+    engine : str
+        ``compiled`` or ``reference``.
+    jump : bool
+        Carry the steady state over whole periods.
+    dtype : str
+        A key of `DTYPES`.
+    seed : int
+        For networks that hash flows onto spines.
+    changes : sequence of str
+        ``KEY=VALUE`` for numbers of the fabric file.
+    """
+
+    fabric: str | Fabric
+    cards: int
+    size: int | str = "1G"
+    algorithm: str = "auto"
+    rings: int | None = None
+    slices: int | None = None
+    chunks: int | None = None
+    domain: int | str | None = None
+    network: str | None = None
+    protocol: str = "auto"
+    engine: EngineName = "compiled"
+    jump: bool = True
+    dtype: str = "float"
+    seed: int = 0
+    changes: Sequence[str] = ()
+
+    def checked(self, algorithms: Iterable[str], protocols: Iterable[str]) -> "Question":
+        """Return the question itself if its words are known; `algorithms` and `protocols` are what there is.
+
+        Raises
+        ------
+        StudyError
+            Naming the field, what it is and what it could be.
+        """
+        _choice("dtype", self.dtype, DTYPES)
+        _choice("engine", self.engine, ENGINES)
+        _choice("algorithm", self.algorithm, ("auto", *algorithms))
+        _choice("protocol", self.protocol, ("auto", *protocols))
+        for name, value in (("slices", self.slices), ("chunks", self.chunks)):
+            if value is not None and not 1 <= value <= MOST_PIECES:
+                raise StudyError(f"{name} = {value}: between 1 and {MOST_PIECES:,}")
+        return self
+
+    def payload(self) -> tuple[int, int]:
+        """Bytes of the vector on each rank, and its elements.
+
+        Raises
+        ------
+        StudyError
+            If the size is none, or no whole number of elements.
+        """
+        try:
+            size = parse_size(str(self.size))
+        except UnitError as error:
+            raise StudyError(f"size = {error}") from error
+        width = DTYPES[self.dtype]
+        if size % width:
+            raise StudyError(f"size = {self.size}: not a whole number of {self.dtype} elements of {width} bytes")
+        return size, size // width
+
+
+def _choice(name: str, value: str, known: Iterable[str]) -> None:
+    known = tuple(known)
+    if value not in known:
+        raise StudyError(f"{name} = {value}: one of {', '.join(known)}")
