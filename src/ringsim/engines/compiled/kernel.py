@@ -51,12 +51,12 @@ _FOLDER = _cache_folder()
 
 
 def kernel(function: Function) -> Function:
-    """Compile with Numba, cached on disk wherever that is possible."""
+    """Compile with Numba, cached on disk wherever that is possible; nothing here divides by zero, so nothing checks."""
     if _FOLDER is None:
-        return cast("Function", njit(function))
+        return cast("Function", njit(error_model="numpy")(function))
     users, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
     try:
-        return cast("Function", njit(cache=True)(function))
+        return cast("Function", njit(cache=True, error_model="numpy")(function))
     finally:
         config.CACHE_DIR = users
 

@@ -29,7 +29,8 @@ def remember(
         phases[v] = R[v].phase
         keys[v] = R[v].key
         bytes[v] = to_go(R, clock, v)
-    arrived[:] = arrival
+        for j in range(arrival.shape[1]):
+            arrived[v, j] = arrival[v, j]
 
 
 @kernel

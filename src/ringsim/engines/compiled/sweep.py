@@ -157,7 +157,8 @@ def run(
     """
     n, history = len(rows.firings), len(arrived)
     offset, left = plan.offset, times.left
-    k, mark, simulated, jumped, segment, wait, line, saved_round = state
+    k, mark, simulated, jumped = state[0], state[1], state[2], state[3]
+    segment, wait, line, saved_round = state[4], state[5], state[6], state[7]
     quota = simulated + pause
     while mark < len(plan.marks):
         until = plan.marks[mark]
@@ -214,11 +215,15 @@ def run(
             if k < until and (saved_round < 0 or k - saved_round >= wait):
                 wait = 1 if saved_round < 0 else 2 * wait
                 saved_round = k
-                saved_left[:] = left
-                saved_arrived[:] = arrived
+                # Element by element: a slice would bring the texts of all errors it might raise into the machine code.
+                for v in range(n):
+                    saved_left[v] = left[v]
+                    for j in range(history):
+                        saved_arrived[j, v] = arrived[j, v]
         if simulated >= quota:
             break
-    state[:] = k, mark, simulated, jumped, segment, wait, line, saved_round
+    state[0], state[1], state[2], state[3] = k, mark, simulated, jumped
+    state[4], state[5], state[6], state[7] = segment, wait, line, saved_round
     return mark >= len(plan.marks)
 
 
@@ -314,8 +319,11 @@ def _follow(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, steps
                 origin[v] = source[origin[v]]
         remaining >>= 1
         if remaining > 0:
-            delay = delay + delay[source]
-            source = source[source]
+            longer, further = np.empty(n), np.empty(n, np.int64)
+            for v in range(n):
+                longer[v] = delay[v] + delay[source[v]]
+                further[v] = source[source[v]]
+            delay, source = longer, further
     before = arrived.copy()
     active = 0
     for v in range(n):
