@@ -74,9 +74,14 @@ def test_a_link_that_is_never_full_is_open() -> None:
     assert tight(by_hand([10], [[0]], [1])) == []
 
 
-def test_shares_that_fill_a_link_exactly_leave_it_open() -> None:
-    """Seven rows with a seventh each: their sum is 10 but for the rounding."""
-    assert tight(by_hand([10], [[0]] * 7, [1] * 7, cap=[10 / 7] * 7)) == []
+@pytest.mark.parametrize("bandwidth", [10.0, 18.3e9])
+def test_shares_that_fill_a_link_exactly_leave_it_open(bandwidth: float) -> None:
+    """Of k rows each has a k-th; their sum may be a rounding more than the whole."""
+    over = 0
+    for k in range(2, 50):
+        over += sum([bandwidth / k] * k) > bandwidth
+        assert tight(by_hand([bandwidth], [[0]] * k, [1] * k, cap=[bandwidth / k] * k)) == []
+    assert over, "no sum was a rounding too much"
     assert tight(by_hand([10], [[0]] * 7, [1] * 7, cap=[10 / 7 * (1 + 1e-9)] * 7)) == [10]
 
 
@@ -264,6 +269,16 @@ def test_what_is_different_does_not_fold() -> None:
     sources = by_hand([8, *[1] * 8], [[0]] * 8 + [[i] for i in range(1, 9)], [1] * 16, deps=[[(8 + i, 0)] for i in range(8)]
                       + [[]] * 8, latency=[0.0] * 8 + [float(i) for i in range(8)])  # fmt: skip
     assert len(folded(sources).message) == 16
+
+
+@pytest.mark.parametrize("lags", [(1, 2), (-1, 1), (0, 3)])
+def test_kinds_that_differ_in_a_lag_alone_fold_each_for_itself(lags: tuple[int, int]) -> None:
+    """Two pairs, a feeder and a row that waits for it, on a link each; only the lag tells one from the other."""
+    deps = [[], [(0, lags[0])], [], [(2, lags[1])]]
+    program = by_hand([10, 10], [[0], [0], [1], [1]], [1] * 4, count=[6] * 4, deps=deps)
+    few = folded(copies(program, 4))
+    assert len(few.message) == 4
+    assert few.class_of.reshape(4, 4).T.tolist() == [[c] * 4 for c in few.class_of[:4]]
 
 
 def test_colours_that_collide_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

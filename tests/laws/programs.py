@@ -52,6 +52,9 @@ def random_programs(draw: st.DrawFn, most_firings: int = 6) -> Program:
     bandwidth = draw(st.lists(st.sampled_from([1.0, 2.0, 3.0, 5.0, 7.5, 10.0]), min_size=links, max_size=links))
     count = draw(st.lists(st.integers(1, most_firings), min_size=rows, max_size=rows))
     times = st.sampled_from([0.0, 0.0, 0.1, 0.35, 1.0, 2.7])
+    # Long ways put many deliveries under way at once.
+    ways = st.sampled_from([0.0, 0.1, 1.0, 2.7, 20.0, 55.5]) if draw(st.booleans()) else times
+    ring = draw(st.integers(1, 5)) if draw(st.integers(0, 3)) == 0 else 0
     routes: list[list[int]] = []
     after, deps = [], []
     for v in range(rows):
@@ -65,11 +68,12 @@ def random_programs(draw: st.DrawFn, most_firings: int = 6) -> Program:
             if before >= 0
             else draw(st.lists(st.integers(0, links - 1), min_size=1, max_size=3, unique=True))
         )
-        inputs = []
+        inputs = [((v - 1) % rows, ring)] if ring and rows > 1 else []
         for _ in range(draw(st.integers(0, 2))):
             u = draw(st.integers(0, rows - 1))
             if u < v:
-                inputs.append((u, draw(st.integers(-most_firings, most_firings))))
+                lags = st.integers(-most_firings, most_firings) | st.integers(0, 2) | st.just(1 - count[u])
+                inputs.append((u, draw(lags)))
             else:
                 inputs.append((u, draw(st.integers(1, most_firings))))
         deps.append(inputs)
@@ -81,7 +85,7 @@ def random_programs(draw: st.DrawFn, most_firings: int = 6) -> Program:
         deps=deps,
         after=after,
         reduces=[draw(st.integers(0, c)) for c in count],
-        latency=[draw(times) for _ in range(rows)],
+        latency=[draw(ways) for _ in range(rows)],
         work=[draw(times) for _ in range(rows)],
         overhead=[draw(times) for _ in range(rows)],
         cap=[draw(st.sampled_from([inf, inf, 0.7, 2.0, 4.0])) for _ in range(rows)],

@@ -55,7 +55,7 @@ def test_random_programs(program: Program) -> None:
 
 
 @given(random_programs(most_firings=60))
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_programs_long_enough_to_settle(program: Program) -> None:
     assert_engines_agree(program)
 

@@ -243,7 +243,7 @@ def _run(
             if saved_at >= 0.0:
                 period = seen - fired[leader]
                 if same(R, clock, arrival, fired, phases, keys, bytes, arrived, saved_at, period):
-                    periods = room(R, D, fired, period)
+                    periods = room(R, D, clock, arrival, fired, period)
                     if periods > 0:
                         carry(R, heap, clock, arrival, fired, periods, clock[0].now - saved_at, period)
                         seen, saved_at = R[leader].fired, -1.0

@@ -74,9 +74,9 @@ def before_turn(most: int, turn: int, q: int, then: int, period: int) -> int:
 
 
 @kernel
-def room(R: Table, D: Table, fired: Ints, period: int) -> int:
+def room(R: Table, D: Table, clock: Table, arrival: Floats, fired: Ints, period: int) -> int:
     """How many whole periods fit in before some row's rules change."""
-    most = 2**62
+    most, depth = 2**62, arrival.shape[1]
     for v in range(len(R)):
         q, then = R[v].fired, fired[v]
         if q != then:
@@ -88,9 +88,24 @@ def room(R: Table, D: Table, fired: Ints, period: int) -> int:
             if q != then:
                 most = before_turn(most, lag, q, then, period)
                 most = before_turn(most, R[u].count + lag, q, then, period)
+                if R[u].fired == fired[u]:
+                    # It stands still: the pace is set by what has arrived; what is under way comes at a time of its own.
+                    known = R[u].fired
+                    while known > max(0, R[u].fired - depth) and arrival[u, (known - 1) % depth] > clock[0].now:
+                        known -= 1
+                    if known < R[u].count:
+                        most = before_turn(most, known + lag, q, then, period)
             elif q < R[v].count and R[u].fired != fired[u] and R[u].fired <= q - lag:
                 most = min(most, (q - lag - R[u].fired) // period)
     return most
+
+
+@kernel
+def repeated(recent: Floats, q: int, f: int, period: int, shift: float) -> float:
+    """Arrival of firing `f` if every firing from `q` on repeats the one a period earlier; −1 if it was long ago."""
+    m = 0 if f < q else (f - q) // period + 1
+    origin = f - m * period
+    return recent[origin % len(recent)] + m * shift if origin >= max(0, q - len(recent)) else -1.0
 
 
 @kernel
@@ -101,14 +116,17 @@ def carry(
     by, skip, depth = periods * shift, periods * period, arrival.shape[1]
     recent = np.empty(depth)
     for v in range(len(R)):
-        if R[v].fired == fired[v]:
+        q = R[v].fired
+        if q == fired[v]:
             continue
-        for j in range(1, depth + 1):
-            recent[j - 1] = arrival[v, (R[v].fired - j) % depth] + by
-        R[v].fired += skip
-        for j in range(1, depth + 1):
-            arrival[v, (R[v].fired - j) % depth] = recent[j - 1]
-        R[v].finish = max(R[v].finish, recent[0])
+        for j in range(depth):
+            recent[j] = arrival[v, j]
+        for f in range(max(q, q + skip - depth), q + skip):
+            arrival[v, f % depth] = repeated(recent, q, f, period, shift)
+        if repeated(recent, q, q + skip - depth - 1, period, shift) > clock[0].now + by:
+            clock[0].overflow = 1  # a delivery that is still under way would be forgotten
+        R[v].fired = q + skip
+        R[v].finish = max(R[v].finish, arrival[v, (q + skip - 1) % depth])
         R[v].left += by
         R[v].since += by
         clock[0].jumped += skip
