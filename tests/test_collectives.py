@@ -355,3 +355,16 @@ def test_the_defaults_can_be_built(algorithm: str, name: str, p: int) -> None:
     found = how.build(cluster, most, pieces)
     assert found.ranks == p
     assert set(found.source.tolist()) == set(found.target.tolist()) == set(range(p))
+
+
+@pytest.mark.parametrize("shape", [(2,), (3,), (8,), (2, 2), (3, 2), (2, 3), (4, 4), (3, 3), (3, 3, 2), (2, 4, 4)])
+def test_rings_through_a_torus_node_share_no_lane(shape: tuple[int, ...]) -> None:
+    """Where the last card is no neighbour of the first the way back uses lanes of the other direction: one ring only."""
+    cards = int(np.prod(shape))
+    kind, sides = ("torus", "x".join(map(str, shape))) if len(shape) > 1 else ("ring", "none")
+    numbers = {"kind": kind, "shape": sides, "size": cards, "lanes": 2 * len(shape)}
+    sheet = fabric.load("hccs", changes=[f"domain.{key}={value}" for key, value in numbers.items()])
+    cluster = topology.build(sheet, cards)
+    schedule = ring(cluster, most_rings(cluster), 1)
+    _, links = cluster.routes(schedule.source, schedule.target, schedule.channel)
+    assert np.bincount(links).max() == 1

@@ -24,6 +24,9 @@ def schedule(rows: int = 3, *, ranks: int = 4, units: int = 12, **columns: list[
 # -- what is refused ---------------------------------------------------------------------------------------
 
 
+OFFSETS = "dependency offsets must rise from 0 to the number of dependencies"
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -44,6 +47,9 @@ def schedule(rows: int = 3, *, ranks: int = 4, units: int = 12, **columns: list[
         ({"modulus": [6, 6, 7]}, "row 2: units run past the vector"),
         ({"dep_offsets": [0, 0, 0]}, "dependency columns do not fit together"),
         ({"dep_row": [0], "dep_offsets": [0, 0, 1, 1]}, "dependency columns do not fit together"),
+        ({"dep_row": [0], "dep_lag": [0], "dep_offsets": [0, 0, 9, 9]}, OFFSETS),
+        ({"dep_row": [0], "dep_lag": [0], "dep_offsets": [1, 1, 1, 1]}, OFFSETS),
+        ({"dep_row": [0], "dep_lag": [0], "dep_offsets": [0, 1, 0, 1]}, OFFSETS),
         ({"dep_row": [3], "dep_lag": [0], "dep_offsets": [0, 0, 1, 1]}, "a dependency names a row that does not exist"),
         ({"dep_row": [-1], "dep_lag": [0], "dep_offsets": [0, 0, 1, 1]}, "a dependency names a row that does not exist"),
     ],

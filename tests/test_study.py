@@ -179,10 +179,11 @@ def test_the_same_inputs_have_the_same_id_in_every_process() -> None:
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Case)])
-def test_every_field_changes_the_id(name: str) -> None:
+def test_every_field_that_counts_changes_the_id(name: str) -> None:
     old = getattr(CASE, name)
     new: Any = ("a=1 (was 2)",) if name == "changed" else not old if isinstance(old, bool) else old + type(old)(1)
-    assert replace(CASE, **{name: new}).id() != CASE.id()
+    only_a_name = name in ("fabric", "network", "changed")  # a copy of a file under another name is the same fabric
+    assert (replace(CASE, **{name: new}).id() == CASE.id()) == only_a_name
 
 
 def test_another_version_is_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +288,7 @@ def test_json_lists_candidates_only_where_there_are_several() -> None:
         ({"algorithm": "star"}, "algorithm = star: one of auto, ring, tree"),
         ({"protocol": "LL"}, "protocol = LL: one of auto, hccl"),
         ({"engine": "fast"}, "engine = fast: one of compiled, reference"),
-        ({"rings": 0}, "rings = 0: hccs with 8 cards has room for 1 to 7 that share no lane"),
+        ({"rings": 0}, "rings = 0: hccs with 8 cards has room for 1 to 8 that share no lane"),
         ({"rings": 9, "algorithm": "tree"}, "rings = 9: hccs with 8 cards has room for 1 to 8 that share no lane"),
         ({"rings": -1}, "rings = -1: "),
         ({"slices": 2, "algorithm": "tree"}, "slices = 2: tree has no slices; it is cut into chunks"),

@@ -79,9 +79,15 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
             raise StudyError(
                 f"{piece} = {value}: {question.algorithm} has no {piece}; it is cut into {' or '.join(used)}"
             )
+    most = {name: ALGORITHMS[name].channels(topology) for name in names}
+    if question.rings is not None and not 1 <= question.rings <= max(most.values()):
+        raise StudyError(
+            f"rings = {question.rings}: {sheet.name} with {topology.cards} cards has room for 1 to {max(most.values())} "
+            "that share no lane"
+        )
     for name, protocol in product(names, protocols):
         algorithm, constants = ALGORITHMS[name], sheet.protocol(protocol, name)
-        for channels in _channels(question, topology, name):
+        for channels in _channels(question, most[name]):
             pieces = pieces_of[algorithm.piece] or algorithm.pieces(topology, channels, constants, size)
             case = Case(
                 fabric=sheet.name, network=sheet.network.name, fingerprint=sheet.fingerprint(),
@@ -96,17 +102,11 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
             yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 
 
-def _channels(question: Question, topology: Topology, algorithm: str) -> tuple[int, ...]:
-    """Channel counts to try, the most first."""
-    most = ALGORITHMS[algorithm].channels(topology)
-    if question.rings is None:
-        return (most, 1) if question.algorithm == "auto" and most > 1 else (most,)
-    if not 1 <= question.rings <= most:
-        raise StudyError(
-            f"rings = {question.rings}: {topology.fabric.name} with {topology.cards} cards has room for 1 to {most} "
-            "that share no lane"
-        )
-    return (question.rings,)
+def _channels(question: Question, most: int) -> tuple[int, ...]:
+    """Channel counts to try with an algorithm that has room for `most`, the most first."""
+    if question.rings is not None:
+        return (question.rings,) if question.rings <= most else ()
+    return (most, 1) if question.algorithm == "auto" and most > 1 else (most,)
 
 
 def _program(case: Case, topology: Topology, timer: Timer) -> Program:

@@ -140,8 +140,8 @@ class Network:
     name, title : str
         Short and long name.
     kind : str
-        ``rail-leaf-spine`` (the i-th NIC of every node meets on the same leaves) or ``leaf-spine`` (all
-        NICs of a node on one leaf).
+        ``rail-leaf-spine`` (the i-th NIC of every node meets on the same leaves) or ``leaf-spine`` (NICs
+        fill one leaf after the other, in order of rank).
     radix : int
         Ports of a switch.
     oversubscription : float

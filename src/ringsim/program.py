@@ -119,7 +119,8 @@ def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: f
     if protocol.share == "reserved":
         # The library divided each scale-up link among its channels when it searched its graph: a channel does not
         # speed up because another happens to be idle.
-        sharing = np.bincount(links, minlength=topology.links)
+        # Rows of one connection take turns, so they count once.
+        sharing = np.bincount(links, weights=(schedule.after < 0)[row_of_hop], minlength=topology.links)
         scale_up = topology.kind[links] <= LANE
         part = topology.bandwidth[links] / sharing[links]
         np.minimum.at(cap, row_of_hop[scale_up], part[scale_up])

@@ -76,6 +76,9 @@ class Schedule:
                 raise ScheduleError(f"row {int(np.argmax(bad))}: {what}")
         if self.dep_offsets.shape != (rows + 1,) or self.dep_row.shape != self.dep_lag.shape:
             raise ScheduleError("dependency columns do not fit together")
+        ends = self.dep_offsets[0], self.dep_offsets[-1]
+        if ends != (0, len(self.dep_row)) or (np.diff(self.dep_offsets) < 0).any():
+            raise ScheduleError("dependency offsets must rise from 0 to the number of dependencies")
         if len(self.dep_row) and (self.dep_row.min() < 0 or self.dep_row.max() >= rows):
             raise ScheduleError("a dependency names a row that does not exist")
 

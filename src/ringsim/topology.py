@@ -17,6 +17,7 @@ act as one trunk and are one link here. Where it hashes, each cable is a link an
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -373,12 +374,13 @@ def build(fabric: Fabric, cards: int, *, domain: int | str | None = None, seed: 
     TopologyError
         If this fabric's domain cannot hold that many cards.
     """
-    if isinstance(cards, bool) or not isinstance(cards, int) or not 2 <= cards <= MOST_CARDS:
+    cards = _whole("cards", cards)
+    if not 2 <= cards <= MOST_CARDS:
         raise TopologyError(f"cards = {cards}: all-reduce needs between 2 and {MOST_CARDS:,} cards")
     if isinstance(domain, str) and domain != "all":
         raise TopologyError(f"domain = {domain}: a number of cards, or 'all' for one domain that holds every card")
     sheet = fabric.domain
-    group = sheet.size if domain is None else cards if isinstance(domain, str) else domain
+    group = sheet.size if domain is None else cards if isinstance(domain, str) else _whole("domain", domain)
     if group < 1:
         raise TopologyError(f"domain = {group}: a scale-up domain holds at least 1 card")
     group = min(group, cards)
@@ -394,6 +396,16 @@ def build(fabric: Fabric, cards: int, *, domain: int | str | None = None, seed: 
             f"ask for a multiple of {sheet.size} cards"
         )
     return Topology(fabric, cards, group, seed)
+
+
+def _whole(name: str, value: int) -> int:
+    """Read a whole number, NumPy's included."""
+    try:
+        if not isinstance(value, bool):
+            return index(value)
+    except TypeError:
+        pass
+    raise TopologyError(f"{name} = {value}: a whole number of cards")
 
 
 def _hash(seed: int, source: Ints, target: Ints, channel: Ints) -> Ints:

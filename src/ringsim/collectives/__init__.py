@@ -4,7 +4,6 @@ A new one is a function in a file of its own and one line in `ALGORITHMS`; every
 """
 
 from collections.abc import Callable
-from math import ceil
 from typing import NamedTuple
 
 from ringsim.collectives.layout import most_chains, most_rings
@@ -48,7 +47,7 @@ def _ring_slices(topology: Topology, channels: int, protocol: Protocol, payload:
 
 def _tree_chunks(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
     share = payload / trees(topology, channels)
-    return max(1, min(8 * depth(topology), ceil(share / SMALLEST_CHUNK)))
+    return max(1, min(8 * depth(topology), int(share // SMALLEST_CHUNK)))
 
 
 def _ring_rows(topology: Topology, channels: int) -> int:

@@ -92,3 +92,14 @@ def snake(shape: tuple[int, ...]) -> tuple[Path, ...]:
             card = card * extent + k
         cards.append(card)
     return (tuple(cards), tuple(cards[::-1])) if len(cards) > 2 else (tuple(cards),)
+
+
+def snake_cycles(shape: tuple[int, ...]) -> tuple[Path, ...]:
+    """The same as rings: both ways round where the last card is a neighbour of the first, otherwise one way."""
+    ways = snake(shape)
+    end = [0] * len(shape)
+    place = ways[0][-1]
+    for d in range(len(shape) - 1, -1, -1):
+        place, end[d] = divmod(place, shape[d])
+    away = sum(min(at, extent - at) for at, extent in zip(end, shape, strict=True))
+    return ways if away == 1 else ways[:1]

@@ -21,7 +21,8 @@ def _ways(topology: Topology, cards: int, *, closed: bool) -> tuple[hamilton.Pat
         return hamilton.rotations(cards)
     if kind == "full-mesh":
         return hamilton.mesh_cycles(cards) if closed else hamilton.mesh_paths(cards)
-    return hamilton.snake(topology.shape if cards == topology.group else (cards,))
+    shape = topology.shape if cards == topology.group else (cards,)
+    return hamilton.snake_cycles(shape) if closed else hamilton.snake(shape)
 
 
 def most_rings(topology: Topology) -> int:
@@ -62,7 +63,8 @@ def server_size(topology: Topology) -> int:
 def chains(topology: Topology, channels: int) -> Ints:
     """Order of the cards along each channel's chain, server after server, shape ``[channels, cards]``.
 
-    Chain *r* begins in every server on the card of rail *r*, where the tree between servers attaches.
+    A chain's first card is where the tree between servers attaches. Chain *r* begins on the card of rail *r* on a switch
+    and in a full mesh of even size; elsewhere, and in a last server of another size, on a card of its own.
     """
     return _along(topology, channels, server_size(topology), alternate=False)
 
@@ -87,7 +89,8 @@ def double_binary_tree(servers: int) -> Ints:
     """Parents in NCCL's two complementary binary trees, shape ``[2, servers]``, −1 at a root.
 
     In the first, a server's lowest set bit is its height; every odd server is a leaf. The second is the first mirrored
-    (even number of servers) or shifted by one (odd), so whoever is inner in one is a leaf in the other.
+    (even number of servers) or shifted by one (odd). With an even number whoever is inner in one is a leaf in the
+    other; with an odd one that holds for all but server 0.
     Source: P. Sanders, J. Speck, J. L. Träff, "Two-tree algorithms for full bandwidth broadcast, reduction and scan",
     2009; the shape is that of NCCL 2.4 and later.
     """
