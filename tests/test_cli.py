@@ -4,8 +4,10 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -517,6 +519,7 @@ def test_completion(typed: str, offered: list[str]) -> None:
 HEAVY = {"numpy", "numba", "networkx", "simpy"}
 LOOK = """
 import sys
+import time
 from ringsim.cli import main
 try:
     main()
@@ -540,3 +543,17 @@ def test_what_simulates_nothing_imports_nothing_heavy(args: str) -> None:
 def test_a_run_needs_neither_networkx_nor_simpy() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK, *SMALL], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1] == "['numba', 'numpy']"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
+@pytest.mark.parametrize("long", [("--engine", "reference", "--cards", "256"), ("--no-jump", "--cards", "8192")])
+def test_ctrl_c_stops_a_long_run_at_once(long: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "ringsim", "run", "--fabric", "hccs", "--algorithm", "ring", *long]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(4)  # far into the run; how long it takes to get there does not matter
+        assert process.poll() is None, "the run was too short to be interrupted"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "interrupted"
+    assert out == ""

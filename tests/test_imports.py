@@ -17,6 +17,7 @@ ROOT = Path(ringsim.__file__).parent
 
 #: From the top of the house to its foundations. A module may import those of lower layers, and of its own wing.
 LAYERS: list[set[str]] = [
+    {"__main__"},
     {"cli"},
     {"report"},
     {"study"},
