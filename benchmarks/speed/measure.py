@@ -155,6 +155,7 @@ def options(body: Callable[..., None]) -> Callable[..., None]:
     @wraps(body)
     def command(out: Path, **given: Any) -> None:
         body(out, **given)
-        write(out / "machine.csv", [machine()])
+        if not given.get("plot_only"):  # whoever only draws may do so elsewhere
+            write(out / "machine.csv", [machine()])
 
     return command
