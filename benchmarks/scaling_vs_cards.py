@@ -15,8 +15,7 @@ idealised NVLink takes 24 µs for 1,024 cards. With 1 GiB a ring on nvlink3 hold
 cards, as long as its two slices of a chunk take longer to send than a step to start; 162 are left with
 1,024 cards and 31 with 30,000. On hccs, where each chunk is sent whole and waits for its step, it falls
 from 146 (16 cards) to 97 and 9. A tree keeps 158 to 161 GB/s on nvlink3 and 136 to 138 on hccs from 128
-cards on. Its 118 GB/s at 30,000 on hccs is no effect of size but of the number of nodes, 3,750: flows of
-the two trees meet on links from spine to leaf, as they do with 125 nodes.
+cards on, whatever their number.
 """
 
 from pathlib import Path
