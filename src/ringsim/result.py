@@ -86,7 +86,7 @@ class Result:
     busiest : str
         Its kind of link.
     wall_s : float
-        Seconds it took to simulate.
+        Seconds it took to simulate, compilation aside.
     """
 
     case: Case

@@ -161,7 +161,7 @@ def _simulate(
     if trace.compile_s:
         timer.spent["simulate"] -= trace.compile_s
         timer.spent["compile"] = timer.spent.get("compile", 0.0) + trace.compile_s
-    return _result(topology, candidate, trace, wall_s=time.perf_counter() - began)
+    return _result(topology, candidate, trace, wall_s=time.perf_counter() - began - trace.compile_s)
 
 
 def _result(topology: Topology, candidate: Candidate, trace: Trace | None = None, wall_s: float = 0.0) -> Result:
