@@ -124,12 +124,12 @@ def test_a_good_file_arrives_in_si(write):
 
 def test_protocol_defaults_and_overrides(write):
     toy = load(write())
-    plain = Protocol("Plain", 5e-6, 1e-6, 2e-6, 1.0, 2, "max-min", math.inf, 0.0, math.inf)
+    plain = Protocol("Plain", 5e-6, 1e-6, 2e-6, 1.0, 2, "max-min")
     assert toy.protocol("Plain", "ring") == plain
     assert toy.protocol("Plain") == plain
     assert toy.protocol("Plain", "mesh") == plain
     assert toy.protocol("Plain", "tree") == dataclasses.replace(plain, startup=6e-6)
-    fast = Protocol("Fast", 3e-6, 5e-7, 1e-6, 128 / 120, 1, "reserved", 20e9, 1e-7, math.inf)
+    fast = Protocol("Fast", 3e-6, 5e-7, 1e-6, 128 / 120, 1, "reserved", channel_cap=20e9, send_overhead=1e-7)
     assert toy.protocol("Fast", "tree") == fast
 
 
@@ -813,6 +813,8 @@ def test_fingerprint_sees_every_number_and_kind(write):
             f"protocol.{name}.slices=9",
             f"protocol.{name}.share={'max-min' if name == 'Fast' else 'reserved'}",
             f"protocol.{name}.channel_cap=50GB/s",
+            f"protocol.{name}.limit_scale_up=50GB/s",
+            f"protocol.{name}.limit_network=50GB/s",
             f"protocol.{name}.send_overhead=50us",
             f"protocol.{name}.reduce_bandwidth=50GB/s",
         ]
@@ -957,6 +959,8 @@ def test_nccls_protocols(name):
         assert [one.slices for one in found] == [1, 1, 2]
         assert {one.share for one in found} == {"reserved"}
         assert {one.channel_cap for one in found} == {math.inf}
+        assert [math.isfinite(one.limit_network) for one in found] == [True, False, False]
+        assert [math.isfinite(one.limit_scale_up) for one in found] == [True, False, False]
         assert {one.send_overhead for one in found} == {0.0}
 
 

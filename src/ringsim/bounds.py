@@ -10,6 +10,9 @@ import numpy as np
 
 from ringsim.topology import CARD_NIC, LEAF_SPINE, NIC_LEAF, Topology
 
+#: Cards of a node that are looked at; on a switch, the only large node, all are equally far.
+MOST_TARGETS = 4096
+
 
 def lower_bound(topology: Topology, payload: float, startup: float) -> float:
     """Seconds that an all-reduce takes at least, at the links' effective rates.
@@ -56,10 +59,16 @@ def _crossings(out: np.ndarray) -> float:
 
 
 def _latency(topology: Topology) -> float:
-    """Largest latency between rank 0 and a rank near the beginning or the end: some pair this far apart exists."""
-    near = np.arange(1, min(2 * topology.group, topology.cards))
-    far = np.arange(max(1, topology.cards - 2 * topology.group), topology.cards)
-    target = np.union1d(near, far)
+    """Seconds that news from some card takes to some other, whichever way it goes.
+
+    Between nodes that is two NICs and a leaf, on whatever rail, and two more switches where rails end at a pod; a relay in
+    a third node only adds to it. Inside a node it is the way to the card farthest from rank 0.
+    """
+    nic, network = topology.fabric.nic, topology.fabric.network
+    if topology.nodes > 1:
+        switches = 3 if topology.railed and topology.pods > 1 else 1
+        return 2 * nic.latency + switches * network.switch_latency
+    target = np.arange(1, min(topology.cards, MOST_TARGETS))
     offsets, links = topology.routes(np.zeros_like(target), target, np.zeros_like(target))
     row = np.repeat(np.arange(len(target)), np.diff(offsets))
     return float(np.bincount(row, weights=topology.latency[links]).max())

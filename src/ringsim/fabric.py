@@ -182,6 +182,9 @@ class Protocol:
         ``reserved`` (each channel has its own part of a link) or ``max-min`` (fair sharing).
     channel_cap : float
         Most that one connection can carry, bytes per second; infinity for no limit.
+    limit_scale_up, limit_network : float
+        Most that all channels of a card carry together to another card, inside a node and between nodes, bytes per
+        second on the wire; infinity for no limit.
     send_overhead : float
         Seconds for which a card is busy with each message it sends.
     reduce_bandwidth : float
@@ -196,6 +199,8 @@ class Protocol:
     slices: int
     share: str
     channel_cap: float = math.inf
+    limit_scale_up: float = math.inf
+    limit_network: float = math.inf
     send_overhead: float = 0.0
     reduce_bandwidth: float = math.inf
 
@@ -522,6 +527,8 @@ def _protocol(name: str, values: Mapping[str, Value]) -> Protocol:
         slices=count(values, "slices"),
         share=text(values, "share"),
         channel_cap=number(values, "channel_cap"),
+        limit_scale_up=number(values, "limit_scale_up"),
+        limit_network=number(values, "limit_network"),
         send_overhead=number(values, "send_overhead"),
         reduce_bandwidth=number(values, "reduce_bandwidth"),
     )

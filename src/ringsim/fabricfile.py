@@ -270,6 +270,8 @@ _PROTOCOL: dict[str, Kind] = {
     "slices": Kind(_count(1)),
     "share": Kind(_choice("reserved", "max-min"), sourced=False),
     "channel_cap": Kind(_limit, default="inf"),
+    "limit_scale_up": Kind(_limit, default="inf"),
+    "limit_network": Kind(_limit, default="inf"),
     "send_overhead": Kind(_time, default="0us"),
     "reduce_bandwidth": Kind(_limit, default="inf"),
 }

@@ -115,7 +115,9 @@ def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: f
     inside = schedule.source // topology.group == schedule.target // topology.group
     latency = np.asarray(on_the_way + np.where(inside, protocol.step_scale_up, protocol.step_network), np.float64)
 
-    cap = np.full(schedule.rows, protocol.channel_cap)
+    channels = int(schedule.channel.max()) + 1
+    limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network) / channels
+    cap = np.minimum(limit, protocol.channel_cap)
     if protocol.share == "reserved":
         # The library divided each scale-up link among its channels when it searched its graph: a channel does not
         # speed up because another happens to be idle.

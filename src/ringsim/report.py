@@ -70,6 +70,10 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     yield "algorithm", _algorithm(answer)
     yield "protocol", _protocol(protocol, topology.nodes)
     yield "sharing", _sharing(protocol)
+    limits = {"in a node": protocol.limit_scale_up, "between nodes": protocol.limit_network}
+    stated = [f"{format_rate(limit)} {where}" for where, limit in limits.items() if math.isfinite(limit)]
+    if stated:
+        yield "limits", f"all channels of a card together: {', '.join(stated)}, on the wire"
     yield "model", _model(protocol)
     for i, change in enumerate(best.case.changed):
         yield "" if i else "changed", change
@@ -109,7 +113,8 @@ def _scale_up(topology: Topology) -> str:
         return "not used: a domain holds one card"
     sides = "×".join(map(str, domain.shape)) + " " if domain.kind == "torus" else ""
     rate = _effective(domain.lane_bandwidth, domain.efficiency)
-    lanes = f"{counted(domain.lanes, 'lane')} a card at {rate}"
+    used = topology.group - 1 if domain.kind == "full-mesh" else domain.lanes
+    lanes = f"{counted(used, 'lane')} a card at {rate}"
     return f"{sides}{domain.kind.replace('-', ' ')}, {lanes}; {format_time(domain.latency)} a hop"
 
 
@@ -118,10 +123,10 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
     switches = f"{counted(topology.leaves, 'leaf', 'leaves')} of {network.radix} ports"
     if topology.spines:
         switches += f", {counted(topology.spines, 'spine')}"
-    over = network.oversubscription
+    down, up = topology.ports
     parts = [
         f"{network.name}: {'rails, ' if topology.railed else ''}{switches}",
-        "non-blocking" if over == 1 else f"oversubscribed {over:g}:1",
+        "non-blocking" if down == up else f"{down} ports down, {up} up: oversubscribed {down / up:.3g}:1",
         f"{format_time(network.switch_latency)} a switch",
     ]
     yield "network", "; ".join(parts)

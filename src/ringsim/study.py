@@ -3,6 +3,7 @@
 This is the Python front door; the command line is a thin layer over it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,7 +86,10 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
         memory.check(question, topology)
     results: list[Result] = []
     best: Result | None = None
-    for candidate in sorted(candidates(question, topology, timer), key=lambda c: c.floor):
+    found = sorted(candidates(question, topology, timer), key=lambda c: c.floor)
+    if not math.isfinite(found[0].floor):
+        raise StudyError(f"size = {question.size}: takes for ever at these bandwidths; they are nearly zero")
+    for candidate in found:
         if best and best.time_us and candidate.floor * 1e6 > best.time_us:
             results.append(_result(topology, candidate))
             continue

@@ -1,5 +1,6 @@
 """Law: no result beats its bound, whatever the algorithm, the fabric and the size."""
 
+import networkx as nx
 import pytest
 
 from ringsim import fabric, topology
@@ -55,3 +56,22 @@ def test_the_bound_of_next_to_nothing_is_the_farthest_pair() -> None:
     sheet = fabric.load("nvlink3")
     farthest = 2 * sheet.nic.latency + 3 * sheet.network.switch_latency
     assert lower_bound(topology.build(sheet, 1024), 1e-6, 1e-6) == pytest.approx(1e-6 + farthest, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["rail-leaf-spine", "leaf-spine"])
+@pytest.mark.parametrize("cards", [2, 8, 16, 20, 64, 100])
+@pytest.mark.parametrize("name", fabric.available())
+def test_news_cannot_travel_slower_than_the_bound_says(name: str, cards: int, kind: str) -> None:
+    """The weighted diameter of the graph, relays through other cards included."""
+    sheet = fabric.load(name, changes=[f"network.kind={kind}", "network.radix=4"])
+    cluster = topology.build(sheet, cards)
+    graph = cluster.graph()
+    lengths = nx.single_source_dijkstra_path_length(graph, 0, weight="latency")
+    farthest = max(lengths[card] for card in range(cards))
+    assert lower_bound(cluster, 1e-9, 0.0) <= farthest * (1 + 1e-9)
+
+
+def test_slow_switches_do_not_lift_the_bound_above_a_result() -> None:
+    changes = ("nic.latency=0us", "network.switch_latency=100us")
+    for result in answer(Question("nvlink3", 16, 8, changes=changes)).candidates:
+        assert result.reached is None or result.reached <= 1 + ROUNDING

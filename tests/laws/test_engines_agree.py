@@ -3,6 +3,9 @@
 The reference engine is plain SimPy with its own max-min; the compiled one shares no code with it.
 """
 
+from contextlib import suppress
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,10 +29,23 @@ def assert_same(a: Trace, b: Trace) -> None:
     assert a.time == pytest.approx(b.time, rel=AGREE)
 
 
-def assert_engines_agree(program: Program) -> None:
-    """Three runs, or three refusals."""
+def on_a_knifes_edge(program: Program, trace: Trace) -> bool:
+    """Whether the law itself is unstable here: a change of 1e-13 in the bytes changes times by a thousand times as much.
+
+    Where flows meet on links and wait for each other, who comes first at an exact tie can decide everything after it.
+    """
+    random = np.random.default_rng(0)
+    nudge = 1 + 1e-13 * random.uniform(-1, 1, (3, program.rows))
+    moved = [run(replace(program, bytes=program.bytes * one), "reference") for one in nudge]
+    return any(np.abs(other.finish - trace.finish).max() > 1e-10 * trace.time for other in moved)
+
+
+def assert_engines_agree(program: Program, *, edge: bool = False) -> None:
+    """Three runs, or three refusals; with `edge`, programs on which the law is unstable are left out."""
     try:
         expected = run(program, "reference")
+        if edge and on_a_knifes_edge(program, expected):
+            return
     except ProgramError:
         for jump in (True, False):
             with pytest.raises(ProgramError):
@@ -48,16 +64,30 @@ def test_every_algorithm_on_every_fabric(name: str, cards: int, algorithm: str, 
     assert_engines_agree(build(name, cards, algorithm, wide))
 
 
+def test_few_programs_are_on_a_knifes_edge() -> None:
+    """So that leaving them out leaves nearly all of them in."""
+    seen = []
+
+    @given(random_programs())
+    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def look(program: Program) -> None:
+        with suppress(ProgramError):
+            seen.append(on_a_knifes_edge(program, run(program, "reference")))
+
+    look()
+    assert sum(seen) < len(seen) / 20
+
+
 @given(random_programs())
 @settings(max_examples=700, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_programs(program: Program) -> None:
-    assert_engines_agree(program)
+    assert_engines_agree(program, edge=True)
 
 
 @given(random_programs(most_firings=60))
 @settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_random_programs_long_enough_to_settle(program: Program) -> None:
-    assert_engines_agree(program)
+    assert_engines_agree(program, edge=True)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -73,6 +103,16 @@ def test_a_thousand_cards_jumped_or_not(name: str, algorithm: str, size: int) ->
     assert_same(plain, jumped)
     assert plain.simulated == program.transfers
     assert jumped.simulated < program.transfers / 2, "nothing was carried over"
+
+
+def test_long_ways_over_a_narrow_network_jumped_or_not() -> None:
+    """Deliveries pile up behind slow links: what is under way when a period is repeated must not be repeated with it."""
+    changes = ["network.oversubscription=4", "network.radix=6", "nic.latency=100us"]
+    sheet = fabric.load("hccs", changes=changes)
+    cluster = topology.build(sheet, 32)
+    schedule = ALGORITHMS["tree"].build(cluster, 8, 100)
+    program = price(schedule, cluster, sheet.protocol("hccl", "tree"), 2**26)
+    assert_same(run(program, jump=False), run(program))
 
 
 def test_the_same_inputs_give_the_same_trace_bit_for_bit() -> None:

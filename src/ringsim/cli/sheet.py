@@ -23,6 +23,8 @@ _UNITS |= {
     "step_network": "s",
     "send_overhead": "s",
     "channel_cap": "B/s",
+    "limit_scale_up": "B/s",
+    "limit_network": "B/s",
 }
 
 _FORMS: dict[str, Callable[[Any], str]] = {"B/s": format_rate, "s": format_time, "B": format_size}

@@ -53,7 +53,7 @@ def fold(rows: Rows, contention: Contention, message: Floats) -> Folded:
         np.diff(contention.offsets), rows.after < 0,
     )  # fmt: skip
     row, link = _scramble(*costs), _scramble(contention.bandwidth)
-    classes, steps, link_rows = 0, 1, _grouped(contention.links, hop_row, len(contention.bandwidth))
+    steps, link_rows = 1, _grouped(contention.links, hop_row, len(contention.bandwidth))
     while True:
         for _ in range(steps):
             row, link = _refine(rows, contention.offsets, contention.links, link_rows, row, link)
