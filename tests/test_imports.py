@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
     {"program"},
     {"collectives", "values"},
     {"topology"},
+    {"lanes"},
     {"fabric", "schedule"},
     {"fabricfile"},
     {"units"},

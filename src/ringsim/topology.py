@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.fabric import Fabric
+from ringsim.lanes import Lanes, Mesh, NoLanes, Torus
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -76,12 +77,6 @@ class Topology:
         """Cards in the last node."""
         return self.cards - (self.nodes - 1) * self.group
 
-    def node_sizes(self) -> Ints:
-        """Cards in each node, shape ``[nodes]``."""
-        sizes = np.full(self.nodes, self.group, np.int64)
-        sizes[-1] = self.last_group
-        return sizes
-
     @cached_property
     def ports(self) -> tuple[int, int]:
         """Down and up ports of a leaf switch: the radix divided so that down / up is at most the oversubscription."""
@@ -126,17 +121,28 @@ class Topology:
         nics = self.cards if self.nodes > 1 else 0
         return tuple(np.cumsum([0, self.cards, self.switches, nics, self.leaves, self.trunks]).tolist())
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cards along each dimension of a ring or torus node."""
+        domain = self.fabric.domain
+        return domain.shape if len(domain.shape) > 1 else (self.group,)
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """Lanes inside the nodes."""
+        if self.switches:
+            return NoLanes()
+        if self.fabric.domain.kind == "full-mesh":
+            return Mesh(self.cards, self.group)
+        return Torus(self.cards, self.group, self.shape)
+
     # -- links ---------------------------------------------------------------------------------------------
 
     @cached_property
     def first_link(self) -> tuple[int, ...]:
         """First link number of each of `LINK_KINDS`, and the total."""
         switched = self.cards if self.switches else 0
-        lanes = 0
-        if self.fabric.domain.kind == "full-mesh":
-            lanes = int((self.node_sizes() * (self.node_sizes() - 1)).sum())
-        elif not self.switches:
-            lanes = int(self._torus_lanes[-1])
+        lanes = self.lanes.count
         nics = self.cards if self.nodes > 1 else 0
         trunks = self.leaves * self.trunks
         return tuple(np.cumsum([0, switched, switched, lanes, nics, nics, nics, nics, trunks, trunks]).tolist())
@@ -205,9 +211,7 @@ class Topology:
         """
         source, target, channel = (np.asarray(a, np.int64) for a in (source, target, channel))
         same = source // self.group == target // self.group
-        columns = [
-            np.where(same, column, -1) for column in self._inside(source, target, same)
-        ]  # fmt: skip
+        columns = [np.where(same & (column >= 0), column, -1) for column in self._inside(source, target)]
         if not same.all():
             columns += [np.where(same, -1, column) for column in self._across(source, target, channel)]
         hops = np.stack(columns, axis=1)
@@ -216,17 +220,11 @@ class Topology:
         np.cumsum(kept.sum(axis=1), out=offsets[1:])
         return offsets, hops[kept].astype(np.int32)
 
-    def _inside(self, source: Ints, target: Ints, same: NDArray[np.bool_]) -> list[Ints]:
-        """Columns of links between cards of one node; what stands where `same` is false is not looked at."""
+    def _inside(self, source: Ints, target: Ints) -> list[Ints]:
+        """Columns of links between cards of one node; what stands where the nodes differ is not looked at."""
         first = self.first_link
-        if self.switches:
-            return [first[UP] + source, first[DOWN] + target]
-        if self.fabric.domain.kind == "full-mesh":
-            node, a, b = source // self.group, source % self.group, target % self.group
-            size = np.where(node == self.nodes - 1, self.last_group, self.group)
-            lane = a * (size - 1) + b - (b > a)
-            return [first[LANE] + node * self.group * (self.group - 1) + lane]
-        return self._torus_route(source, np.where(same, target, source))
+        ways = [first[UP] + source, first[DOWN] + target] if self.switches else []
+        return ways + [np.where(lane < 0, -1, first[LANE] + lane) for lane in self.lanes.route(source, target)]
 
     def _across(self, source: Ints, target: Ints, channel: Ints) -> list[Ints]:
         """Columns of links between cards of different nodes."""
@@ -240,53 +238,6 @@ class Topology:
             columns.append(np.where(change, first[SPINE_LEAF] + in_leaf * self.trunks + spine, -1))
         return [*columns, first[LEAF_NIC] + target, first[NIC_CARD] + target]
 
-    # -- rings and tori --------------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Cards along each dimension of a ring or torus node."""
-        domain = self.fabric.domain
-        return domain.shape if len(domain.shape) > 1 else (self.group,)
-
-    def _coordinates(self, card: Ints) -> tuple[list[Ints], list[Ints]]:
-        """Coordinates of each card in its node, and the extent of each dimension there (a ring may be cut short)."""
-        shape = self.shape
-        within = card % self.group
-        if len(shape) == 1:
-            last = card // self.group == self.nodes - 1
-            return [within], [np.where(last, self.last_group, self.group)]
-        coordinates = [np.asarray(c, np.int64) for c in np.unravel_index(within, shape)]
-        return coordinates, [np.full(len(card), extent) for extent in shape]
-
-    @cached_property
-    def _torus_lanes(self) -> Ints:
-        """Number of the lane that (card, dimension, direction) owns, shape ``[cards·dims·2 + 1]``.
-
-        A dimension of one card has no lane and one of two cards has one to the other, not two.
-        """
-        _, extents = self._coordinates(np.arange(self.cards))
-        exists = np.stack([[e > 1, e > 2] for e in extents]).transpose(2, 0, 1)
-        return np.concatenate([[0], np.cumsum(exists.ravel())])
-
-    def _torus_route(self, source: Ints, target: Ints) -> list[Ints]:
-        """Dimension-ordered shortest way; at exactly half way round it goes up."""
-        here, extents = self._coordinates(source)
-        there, _ = self._coordinates(target)
-        base, dims = source - source % self.group, len(here)
-        strides = np.cumprod((1, *self.shape[:0:-1]))[::-1]
-        columns = []
-        for d in range(dims):
-            ahead = (there[d] - here[d]) % extents[d]
-            up = 2 * ahead <= extents[d]
-            steps = np.where(up, ahead, extents[d] - ahead)
-            for step in range(int(steps.max(initial=0))):
-                move = step < steps
-                card = base + sum(here[k] * strides[k] for k in range(dims))
-                lane = self._torus_lanes[(card * dims + d) * 2 + ~up]
-                columns.append(np.where(move, self.first_link[LANE] + lane, -1))
-                here[d] = np.where(move, (here[d] + np.where(up, 1, -1)) % extents[d], here[d])
-        return columns or [np.full(len(source), -1)]
-
     # -- for people ----------------------------------------------------------------------------------------
 
     def ends(self) -> tuple[Ints, Ints]:
@@ -298,7 +249,7 @@ class Topology:
             pairs = [(everyone, node_switch), (node_switch, everyone)]
         else:
             pairs = [(everyone[:0],) * 2] * 2
-        pairs.append(self._lane_ends())
+        pairs.append(self.lanes.ends())
         if self.nodes > 1:
             nics, leaves = nic + everyone, leaf + self.leaf(everyone)
             trunk_leaf = leaf + np.repeat(np.arange(self.leaves), self.trunks)
@@ -306,31 +257,6 @@ class Topology:
             pairs += [(everyone, nics), (nics, everyone), (nics, leaves), (leaves, nics)]
             pairs += [(trunk_leaf, trunk_spine), (trunk_spine, trunk_leaf)]
         return np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
-
-    def _lane_ends(self) -> tuple[Ints, Ints]:
-        if self.switches:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        if self.fabric.domain.kind == "full-mesh":
-            blocks = []
-            for size, count, base in (
-                (self.group, self.nodes - 1, 0),
-                (self.last_group, 1, (self.nodes - 1) * self.group),
-            ):
-                a, b = np.nonzero(~np.eye(size, dtype=bool))
-                start = base + np.arange(count)[:, None] * size
-                blocks.append(((start + a).ravel(), (start + b).ravel()))
-            return np.concatenate([x for x, _ in blocks]), np.concatenate([y for _, y in blocks])
-        card = np.arange(self.cards)
-        coordinates, extents = self._coordinates(card)
-        strides = np.cumprod((1, *self.shape[:0:-1]))[::-1]
-        targets = np.stack(
-            [
-                [card + ((c + step) % e - c) * stride for step in (1, -1)]
-                for c, e, stride in zip(coordinates, extents, strides, strict=True)
-            ]
-        ).transpose(2, 0, 1)
-        exists = np.diff(self._torus_lanes).astype(bool)
-        return np.repeat(card, 2 * len(coordinates))[exists], targets.ravel()[exists]
 
     def graph(self) -> "nx.DiGraph[int]":
         """Build the same cluster as a NetworkX graph.
