@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from ringsim import fabric, fabricfile
-from ringsim.fabric import Domain, FabricError, Protocol, available, load, networks
+from ringsim import fabric
+from ringsim.fabric import Domain, FabricError, Protocol, available, load, loading, networks
+from ringsim.fabric.keys import known_keys
 from ringsim.units import parse_number, parse_rate, parse_time
 
 GOOD = """\
@@ -818,7 +819,7 @@ def test_fingerprint_sees_every_number_and_kind(write):
             f"protocol.{name}.send_overhead=50us",
             f"protocol.{name}.reduce_bandwidth=50GB/s",
         ]
-    changeable = {key for key, kind in fabricfile.known_keys(("Plain", "Fast")).items() if not kind.fixed}
+    changeable = {key for key, kind in known_keys(("Plain", "Fast")).items() if not kind.fixed}
     tested = {change.partition("=")[0] for change in changes}
     assert {key for key in changeable - tested if ".Fast." not in key} == {"domain.shape"}
     seen = {load(path).fingerprint()}
@@ -890,7 +891,7 @@ def test_every_number_has_a_public_source(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_sources_reach_the_fabric(name):
     ours = load(name)
-    for key, kind in fabricfile.known_keys(ours.protocols).items():
+    for key, kind in known_keys(ours.protocols).items():
         if kind.sourced and kind.default is None and key.count(".") < 3:
             assert ours.sources[key]
 
@@ -1007,7 +1008,7 @@ def test_readme_shows_the_right_numbers():
         assert parse_time(cells[3]) == pytest.approx(2 * ours.nic.latency + ours.network.switch_latency)
         assert parse_number(cells[4]) == ours.network.radix
         assert cells[5] == ours.network.routing
-    for key, kind in fabricfile.known_keys(("NAME",)).items():
+    for key, kind in known_keys(("NAME",)).items():
         if key.count(".") < 3:
             assert f"`{key}`" in readme or f"`{key.replace('protocol.NAME.', '')}`" in readme, key
             assert kind.sourced or key.rpartition(".")[2] in ("name", "title", "kind", "routing", "share")
@@ -1028,7 +1029,7 @@ def test_installed_package_finds_its_own_files(tmp_path, monkeypatch):
     home = tmp_path / "site-packages" / "ringsim"
     (home / "topologies" / "networks").mkdir(parents=True)
     (home / "topologies" / "toy.toml").write_text(GOOD)
-    monkeypatch.setattr(fabric, "__file__", str(home / "fabric.py"))
+    monkeypatch.setattr(loading, "__file__", str(home / "fabric" / "loading.py"))
     assert available() == ["toy"]
     assert networks() == []
     assert load("toy").name == "toy"

@@ -30,13 +30,12 @@ LAYERS: list[set[str]] = [
     {"topology"},
     {"lanes"},
     {"fabric", "schedule"},
-    {"fabricfile"},
     {"units"},
 ]
 LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 
 #: Folders whose modules may import each other.
-WINGS = {"cli", "collectives", "engines"}
+WINGS = {"cli", "collectives", "engines", "fabric"}
 
 #: Where a package may be imported, as beginnings of module names.
 HOMES = {
@@ -49,7 +48,7 @@ HOMES = {
     "psutil": ("memory",),
 }
 #: What the files about files and units do without, so that help and completion answer at once.
-LIGHT = ("units", "fabricfile", "fabric", "result", "cli")
+LIGHT = ("units", "fabric", "result", "cli")
 
 
 def module_of(path: Path) -> str:

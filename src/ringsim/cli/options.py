@@ -68,7 +68,7 @@ class DataName(_Type):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse an unknown name here; a path is left to whoever opens the file."""
-        from ringsim.fabricfile import suggest
+        from ringsim.fabric.errors import suggest
 
         # The same rule as in `ringsim.fabric.load`.
         written = str(value)

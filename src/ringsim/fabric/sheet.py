@@ -1,0 +1,278 @@
+"""The nouns of a data sheet: frozen, in SI, and checked before they are made.
+
+All that the rest of the simulator sees of a fabric. Nothing here reads a file, so that a sheet can be asked, hashed
+and handed on without a thought for how it was written down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from ringsim.fabric.errors import complain, suggest
+from ringsim.fabric.keys import ALGORITHMS
+
+
+@dataclass(frozen=True)
+class Card:
+    """An accelerator.
+
+    Parameters
+    ----------
+    name : str
+        What people call it.
+    fp16_tflops : float
+        Dense peak in half precision, 10^12 operations per second.
+    memory : int
+        Bytes.
+    memory_bandwidth : float
+        What a copy or an elementwise kernel reaches, bytes per second; a codec's passes are priced by it.
+    watts : float or None
+        Power of one card, W.
+    price_usd : float or None
+        Price of one card, US dollars.
+    """
+
+    name: str
+    fp16_tflops: float
+    memory: int
+    memory_bandwidth: float
+    watts: float | None = None
+    price_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The cards of one node and the fast links between them.
+
+    Parameters
+    ----------
+    kind : str
+        ``switch`` (all cards on one non-blocking switch), ``full-mesh`` (one lane to every other card),
+        ``ring`` or ``torus``.
+    size : int
+        Cards in a node.
+    shape : tuple of int
+        The sides of a torus; empty otherwise (a ring may repeat its size).
+    lanes : int
+        Links of one card.
+    lane_bandwidth : float
+        Data sheet, one link, one direction, bytes per second.
+    efficiency : float
+        The part of it that payload can reach, 0 < efficiency <= 1.
+    latency : float
+        Seconds for one hop from card to card; behind a switch that is the whole way through it.
+    """
+
+    kind: str
+    size: int
+    shape: tuple[int, ...]
+    lanes: int
+    lane_bandwidth: float
+    efficiency: float
+    latency: float
+
+    @property
+    def card_bandwidth(self) -> float:
+        """All lanes of one card together, one direction, after efficiency, bytes per second."""
+        return self.lanes * self.lane_bandwidth * self.efficiency
+
+    @property
+    def datasheet_bandwidth(self) -> float:
+        """What the vendor prints: all lanes, both directions, before efficiency, bytes per second."""
+        return 2 * self.lanes * self.lane_bandwidth
+
+
+@dataclass(frozen=True)
+class Nic:
+    """The network card that each accelerator has for itself.
+
+    Parameters
+    ----------
+    bandwidth : float
+        Data sheet, one direction, bytes per second.
+    efficiency : float
+        The part of it that payload can reach, 0 < efficiency <= 1.
+    host_bandwidth : float
+        Between card and NIC (PCIe), one direction, bytes per second.
+    latency : float
+        Seconds on each of the two sides of a message.
+    """
+
+    bandwidth: float
+    efficiency: float
+    host_bandwidth: float
+    latency: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network between nodes.
+
+    Parameters
+    ----------
+    name, title : str
+        Short and long name.
+    kind : str
+        ``rail-leaf-spine`` (the i-th NIC of every node meets on the same leaves) or ``leaf-spine`` (NICs
+        fill one leaf after the other, in order of rank).
+    radix : int
+        Ports of a switch.
+    oversubscription : float
+        Capacity below a leaf divided by capacity above it; 1 is non-blocking.
+    switch_latency : float
+        Seconds through one switch.
+    routing : str
+        ``spread`` (adaptive, traffic evenly over the spines) or ``hash`` (a connection keeps one path).
+    """
+
+    name: str
+    title: str
+    kind: str
+    radix: int
+    oversubscription: float
+    switch_latency: float
+    routing: str
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a library moves a message, and what the software costs.
+
+    Parameters
+    ----------
+    name : str
+        As the library calls it.
+    startup : float
+        Seconds before the first step of a collective.
+    step_scale_up, step_network : float
+        Software cost in seconds of one step inside a node and between nodes, on top of the latencies of
+        the links.
+    wire : float
+        Bytes on the wire for one byte of payload, at least 1.
+    slices : int
+        Pieces a chunk is cut into so that sending and reducing overlap.
+    share : str
+        ``reserved`` (each channel has its own part of a link) or ``max-min`` (fair sharing).
+    channel_cap : float
+        Most that one connection can carry, bytes per second; infinity for no limit.
+    limit_scale_up, limit_network : float
+        Most that all channels of a card carry together to another card, inside a node and between nodes, bytes per
+        second on the wire; infinity for no limit.
+    send_overhead : float
+        Seconds for which a card is busy with each message it sends.
+    reduce_bandwidth : float
+        Rate at which arriving data is added, bytes per second; infinity if it is hidden.
+    """
+
+    name: str
+    startup: float
+    step_scale_up: float
+    step_network: float
+    wire: float
+    slices: int
+    share: str
+    channel_cap: float = math.inf
+    limit_scale_up: float = math.inf
+    limit_network: float = math.inf
+    send_overhead: float = 0.0
+    reduce_bandwidth: float = math.inf
+
+
+@dataclass(frozen=True)
+class ProtocolSet:
+    """One protocol with the constants that some algorithms have of their own.
+
+    Parameters
+    ----------
+    base : Protocol
+        For every algorithm that is not named below.
+    overrides : mapping
+        From ``"ring"`` or ``"tree"`` to the complete protocol for it.
+    """
+
+    base: Protocol
+    # Not part of the hash, because a dict has none; equality still sees it.
+    overrides: Mapping[str, Protocol] = field(hash=False)
+
+    def of(self, algorithm: str) -> Protocol:
+        """Return the constants for one algorithm."""
+        return self.overrides.get(algorithm, self.base)
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """A cluster's data sheet.
+
+    Parameters
+    ----------
+    name, title : str
+        Short and long name.
+    path : str
+        The file it came from.
+    card, domain, nic, network
+        See there.
+    protocols : mapping
+        From name to `ProtocolSet`, in the order of the file.
+    changed : tuple of (key, old, new)
+        What was changed after loading, as text.
+    sources : mapping
+        From dotted key (``"nic.bandwidth"``) to where its number comes from.
+    """
+
+    name: str
+    title: str
+    path: str
+    card: Card
+    domain: Domain
+    nic: Nic
+    network: Network
+    protocols: Mapping[str, ProtocolSet] = field(hash=False)
+    changed: tuple[tuple[str, str, str], ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def protocol(self, name: str, algorithm: str = "") -> Protocol:
+        """Return the constants of a protocol for an algorithm.
+
+        Parameters
+        ----------
+        name : str
+            One of `protocols`.
+        algorithm : str
+            ``"ring"`` and ``"tree"`` may have constants of their own; any other gets the general ones.
+
+        Raises
+        ------
+        FabricError
+            If this fabric has no such protocol.
+        """
+        if name not in self.protocols:
+            right = suggest(name, self.protocols)
+            raise complain(self.path, "protocol", name, f"{self.name} has no such protocol", right)
+        return self.protocols[name].of(algorithm)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256, in hex, of everything that can change a simulated time.
+
+        Names, titles, sources and the place of the file are left out: a copy of a file under another name
+        is the same fabric, and results computed on one hold for the other.
+        """
+        lines = []
+        for part in (self.card, self.domain, self.nic, self.network):
+            lines += _lines(type(part).__name__, part)
+        for name, family in self.protocols.items():
+            for algorithm in ("", *ALGORITHMS):
+                lines += _lines(f"{name}/{algorithm}", family.of(algorithm))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _lines(prefix: str, part: Card | Domain | Nic | Network | Protocol) -> list[str]:
+    """Write a part canonically, for hashing."""
+    # repr of a float is the shortest text that gives the same float: the same on every machine.
+    return [
+        f"{prefix}.{item.name}={getattr(part, item.name)!r}"
+        for item in fields(part)
+        if item.name not in ("name", "title")
+    ]
