@@ -16,7 +16,7 @@ import numpy as np
 from ringsim.engines.compiled.contention import Contention
 from ringsim.engines.compiled.fold import fold, unfolded
 from ringsim.engines.compiled.heap import schedule, take_first
-from ringsim.engines.compiled.kernel import Floats, Ints, Rows, Times, kernel
+from ringsim.engines.compiled.kernel import Floats, Ints, Rows, Times, inner, kernel
 from ringsim.engines.compiled.sharing import join, part, share
 from ringsim.engines.compiled.steady import carry, remember, room, same
 from ringsim.engines.compiled.tables import (
@@ -87,7 +87,7 @@ def simulate(
     return int(clock[0]["simulated"]), int(clock[0]["jumped"]), int(clock[0]["events"])
 
 
-@kernel
+@inner
 def ready(R: Table, D: Table, arrival: Floats, v: int) -> float:
     """When the next firing of `v` may begin, or −1 while that is not known."""
     q, t, depth = R[v].fired, R[v].left, arrival.shape[1]
@@ -107,7 +107,7 @@ def ready(R: Table, D: Table, arrival: Floats, v: int) -> float:
     return t + R[v].overhead
 
 
-@kernel
+@inner
 def begin(
     R: Table, L: Table, H: Table, D: Table, heap: Table, clock: Table, arrival: Floats, touched: Ints, v: int
 ) -> None:
@@ -129,7 +129,7 @@ def begin(
         send(R, L, H, clock, touched, v, t)
 
 
-@kernel
+@inner
 def send(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int, t: float) -> None:
     """Start to send over tight links."""
     if R[v].fired == 0:
@@ -141,7 +141,7 @@ def send(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int, t: f
     join(R, L, H, clock, touched, v)
 
 
-@kernel
+@inner
 def leave(R: Table, L: Table, H: Table, clock: Table, arrival: Floats, touched: Ints, v: int) -> None:
     """Write down that the firing under way has left, and when it will have arrived."""
     t, q, depth = R[v].key, R[v].fired, arrival.shape[1]
@@ -159,7 +159,7 @@ def leave(R: Table, L: Table, H: Table, clock: Table, arrival: Floats, touched: 
     clock[0].simulated += 1
 
 
-@kernel
+@inner
 def instant(
     R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
     touched: Ints, included: Ints, gone: Ints,
@@ -207,7 +207,7 @@ def run(
     )  # fmt: skip
 
 
-@kernel
+@inner
 def _run(
     R: Table, L: Table, H: Table, D: Table, users: Ints, heap: Table, clock: Table, arrival: Floats,
     touched: Ints, included: Ints, fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats,

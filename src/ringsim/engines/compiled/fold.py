@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.engines.compiled.contention import Contention
-from ringsim.engines.compiled.kernel import Floats, Ints, Rows, kernel
+from ringsim.engines.compiled.kernel import Floats, Ints, Rows, inner, kernel
 
 Colours = NDArray[np.uint64]
 
@@ -166,7 +166,7 @@ def _scramble(*columns: NDArray[Any]) -> Colours:
     return colour
 
 
-@kernel
+@inner
 def _mix(colour: int, salt: int) -> Any:
     """Scramble a 64-bit number (the finaliser of MurmurHash3, A. Appleby, public domain)."""
     z = np.uint64(colour) + np.uint64(salt) * np.uint64(0xD6E8FEB86659FD93)

@@ -3,11 +3,11 @@
 The key stands in the heap beside the row, so that the four children that are compared share a cache line.
 """
 
-from ringsim.engines.compiled.kernel import kernel
+from ringsim.engines.compiled.kernel import inner
 from ringsim.engines.compiled.tables import Table
 
 
-@kernel
+@inner
 def rise(R: Table, heap: Table, place: int, key: float, row: int) -> None:
     """Find the place for (key, row) at `place` or above it."""
     while place > 0:
@@ -24,7 +24,7 @@ def rise(R: Table, heap: Table, place: int, key: float, row: int) -> None:
     R[row].slot = place
 
 
-@kernel
+@inner
 def sink(R: Table, heap: Table, size: int, place: int, key: float, row: int) -> None:
     """Find the place for (key, row) at `place` or below it."""
     while True:
@@ -47,7 +47,7 @@ def sink(R: Table, heap: Table, size: int, place: int, key: float, row: int) -> 
     R[row].slot = place
 
 
-@kernel
+@inner
 def schedule(R: Table, heap: Table, clock: Table, row: int, key: float) -> None:
     """Give `row` an event at `key`, or move the one it has."""
     place, old = R[row].slot, R[row].key
@@ -61,7 +61,7 @@ def schedule(R: Table, heap: Table, clock: Table, row: int, key: float) -> None:
         sink(R, heap, clock[0].queued, place, key, row)
 
 
-@kernel
+@inner
 def take_first(R: Table, heap: Table, clock: Table) -> int:
     """Take the earliest row off the heap."""
     row = heap[0].row

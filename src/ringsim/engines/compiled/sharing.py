@@ -10,14 +10,14 @@ which is what makes large clusters cheap; where they do not, this ends with prog
 import numpy as np
 
 from ringsim.engines.compiled.heap import schedule
-from ringsim.engines.compiled.kernel import Ints, kernel
+from ringsim.engines.compiled.kernel import Ints, inner
 from ringsim.engines.compiled.tables import Table
 
 #: Rates and limits this close, relatively, are equal.
 ROUNDING = 1e-13
 
 
-@kernel
+@inner
 def join(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int) -> None:
     """Put row `v` on its tight links. Its rate follows when the instant is over."""
     for h in range(R[v].hop, R[v].hop_end):
@@ -31,7 +31,7 @@ def join(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int) -> N
         touch(L, clock, touched, link)
 
 
-@kernel
+@inner
 def part(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int) -> None:
     """Take row `v` off its tight links."""
     for h in range(R[v].hop, R[v].hop_end):
@@ -45,7 +45,7 @@ def part(R: Table, L: Table, H: Table, clock: Table, touched: Ints, v: int) -> N
         touch(L, clock, touched, link)
 
 
-@kernel
+@inner
 def touch(L: Table, clock: Table, touched: Ints, link: int) -> None:
     """Note that the share of `link` has to be looked at."""
     if L[link].marked == 0:
@@ -54,7 +54,7 @@ def touch(L: Table, clock: Table, touched: Ints, link: int) -> None:
         clock[0].touched += 1
 
 
-@kernel
+@inner
 def include(R: Table, clock: Table, included: Ints, v: int) -> None:
     """Let row `v` take part in the new sharing."""
     if R[v].marked == 0:
@@ -63,7 +63,7 @@ def include(R: Table, clock: Table, included: Ints, v: int) -> None:
         clock[0].included += 1
 
 
-@kernel
+@inner
 def share(R: Table, L: Table, H: Table, heap: Table, clock: Table, touched: Ints, included: Ints) -> None:
     """Make all rates max-min fair again and move the events of the rows whose rate changed."""
     now = clock[0].now
@@ -96,7 +96,7 @@ def share(R: Table, L: Table, H: Table, heap: Table, clock: Table, touched: Ints
     clock[0].included = 0
 
 
-@kernel
+@inner
 def fill(R: Table, L: Table, H: Table, clock: Table, touched: Ints, included: Ints) -> None:
     """Fill progressively among the included rows, with what the others leave of each touched link."""
     links, left = clock[0].touched, clock[0].included
@@ -147,7 +147,7 @@ def fill(R: Table, L: Table, H: Table, clock: Table, touched: Ints, included: In
                 L[link].rising -= H[h].weight
 
 
-@kernel
+@inner
 def challenge(R: Table, L: Table, H: Table, clock: Table, included: Ints, link: int) -> None:
     """Include the rows on `link` that lost their bottleneck there or stand in the way of an included row's."""
     full = L[link].free <= ROUNDING * L[link].bandwidth

@@ -8,17 +8,17 @@ its rules change: its last, its last REDUCE, the first that has an input, or one
 
 import numpy as np
 
-from ringsim.engines.compiled.kernel import SAME, Floats, Ints, kernel
+from ringsim.engines.compiled.kernel import SAME, Floats, Ints, inner
 from ringsim.engines.compiled.tables import IDLE, SENDING, Table
 
 
-@kernel
+@inner
 def to_go(R: Table, clock: Table, v: int) -> float:
     """Bytes that row `v` has still to send now."""
     return R[v].to_go - R[v].rate * (clock[0].now - R[v].since)
 
 
-@kernel
+@inner
 def remember(
     R: Table, clock: Table, arrival: Floats,
     fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats,
@@ -33,7 +33,7 @@ def remember(
             arrived[v, j] = arrival[v, j]
 
 
-@kernel
+@inner
 def same(
     R: Table, clock: Table, arrival: Floats,
     fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats, saved_at: float, period: int,
@@ -63,7 +63,7 @@ def same(
     return True
 
 
-@kernel
+@inner
 def before_turn(most: int, turn: int, q: int, then: int, period: int) -> int:
     """Limit `most` periods so that a row at firing `q`, once at `then`, stays short of firing `turn`, under way or not."""
     if turn <= then:
@@ -73,7 +73,7 @@ def before_turn(most: int, turn: int, q: int, then: int, period: int) -> int:
     return min(most, (turn - q - 1) // period)
 
 
-@kernel
+@inner
 def room(R: Table, D: Table, clock: Table, arrival: Floats, fired: Ints, period: int) -> int:
     """How many whole periods fit in before some row's rules change."""
     most, depth = 2**62, arrival.shape[1]
@@ -100,7 +100,7 @@ def room(R: Table, D: Table, clock: Table, arrival: Floats, fired: Ints, period:
     return most
 
 
-@kernel
+@inner
 def repeated(recent: Floats, q: int, f: int, period: int, shift: float) -> float:
     """Arrival of firing `f` if every firing from `q` on repeats the one a period earlier; −1 if it was long ago."""
     m = 0 if f < q else (f - q) // period + 1
@@ -108,7 +108,7 @@ def repeated(recent: Floats, q: int, f: int, period: int, shift: float) -> float
     return recent[origin % len(recent)] + m * shift if origin >= max(0, q - len(recent)) else -1.0
 
 
-@kernel
+@inner
 def carry(
     R: Table, heap: Table, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
 ) -> None:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ringsim.engines.compiled.kernel import SAME, Rows, Times, kernel
+from ringsim.engines.compiled.kernel import SAME, Rows, Times, inner, kernel
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -227,13 +227,13 @@ def run(
     return mark >= len(plan.marks)
 
 
-@kernel
+@inner
 def _active(rows: Rows, plan: Plan, k: int, v: int) -> bool:
     """Whether row `v` fires both in round k − 1 and in round k."""
     return 0 < k - plan.offset[v] < rows.firings[v]
 
 
-@kernel
+@inner
 def _shift(
     rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int,
     saved_round: int, saved_left: Floats, saved_arrived: Floats,
@@ -254,7 +254,7 @@ def _shift(
     return max(shift, 0.0)
 
 
-@kernel
+@inner
 def _advance(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, skip: int, shift: float) -> int:
     """Move every active row `skip` rounds on and `shift` seconds later; return how many rows are active."""
     history = len(arrived)
@@ -273,7 +273,7 @@ def _advance(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, skip
     return active
 
 
-@kernel
+@inner
 def _delay_line(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int) -> int:
     """Return the lag of the delay line that the program has become, or 0."""
     lag, slowest, gap, history = 0, 0.0, np.inf, len(arrived)
@@ -300,7 +300,7 @@ def _delay_line(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int) -
     return lag if gap >= slowest * (1 - SAME) else 0
 
 
-@kernel
+@inner
 def _follow(rows: Rows, plan: Plan, times: Times, arrived: Floats, k: int, steps: int, lag: int) -> int:
     """Carry the delay line `steps` inputs on, by repeated squaring of "my input"; return how many rows are active."""
     n, history = len(rows.firings), len(arrived)

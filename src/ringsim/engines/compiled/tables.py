@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from ringsim.engines.compiled.contention import Contention
-from ringsim.engines.compiled.kernel import Floats, Ints, Rows, kernel
+from ringsim.engines.compiled.kernel import Floats, Ints, Rows, inner
 
 Table = NDArray[np.void]
 
@@ -112,7 +112,7 @@ def _pointer(typing: Any, address: Any) -> Any:
     return types.voidptr(address), generate
 
 
-@kernel
+@inner
 def bare(address: int, shape: Any, kind: Any) -> Any:
     """View a table by its address: an array that owns nothing has no references to count.
 
