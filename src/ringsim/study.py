@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
 from ringsim import fabric as fabrics
 from ringsim import memory
 from ringsim import topology as topologies
@@ -57,6 +59,7 @@ Progress = Callable[[Case, int, int], None]
 Notice = Callable[[str], None]
 
 
+@np.errstate(over="ignore")  # what overflows is refused in words, once, at the end
 def answer(question: Question, *, progress: Progress | None = None, notice: Notice | None = None) -> Answer:
     """Simulate every candidate that could be the fastest.
 
@@ -84,16 +87,15 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
     with timer("build"):
         topology = topologies.build(sheet, question.cards, domain=question.domain, seed=question.seed)
         memory.check(question, topology)
+        size, _ = question.payload()
+        bound = lower_bound(topology, size, _least_startup(sheet))
     results: list[Result] = []
     best: Result | None = None
-    found = sorted(candidates(question, topology, timer), key=lambda c: c.floor)
-    if not math.isfinite(found[0].floor):
-        raise StudyError(f"size = {question.size}: takes for ever at these bandwidths; they are nearly zero")
-    for candidate in found:
+    for candidate in sorted(candidates(question, topology, timer), key=lambda c: c.floor):
         if best and best.time_us and candidate.floor * 1e6 > best.time_us:
-            results.append(_result(topology, candidate))
+            results.append(_result(candidate, bound))
             continue
-        result = _simulate(question, topology, candidate, timer, progress, notice)
+        result = _simulate(question, topology, candidate, bound, timer, progress, notice)
         results.append(result)
         if not best or not best.time_us or not result.time_us or result.time_us < best.time_us:
             best = result
@@ -153,6 +155,7 @@ def _simulate(
     question: Question,
     topology: Topology,
     candidate: Candidate,
+    bound: float,
     timer: _Timer,
     progress: Progress | None,
     notice: Notice | None,
@@ -165,20 +168,25 @@ def _simulate(
     if trace.compile_s:
         timer.spent["simulate"] -= trace.compile_s
         timer.spent["compile"] = timer.spent.get("compile", 0.0) + trace.compile_s
-    return _result(topology, candidate, trace, wall_s=time.perf_counter() - began - trace.compile_s)
+    return _result(candidate, bound, trace, wall_s=time.perf_counter() - began - trace.compile_s)
 
 
-def _result(topology: Topology, candidate: Candidate, trace: Trace | None = None, wall_s: float = 0.0) -> Result:
-    """Turn times into figures; without a trace the candidate was not simulated."""
+def _result(candidate: Candidate, bound: float, trace: Trace | None = None, wall_s: float = 0.0) -> Result:
+    """Turn times into figures; without a trace the candidate was not simulated. `bound` is in seconds."""
     case = candidate.case
     seconds = trace.time if trace else None
+    if not all(math.isfinite(part * 1e6) for part in (candidate.floor, bound, seconds or 0.0)):
+        raise StudyError(
+            f"fabric = {case.fabric}: takes longer than a number can say; "
+            "check for a bandwidth or an efficiency of nearly zero, or an enormous latency"
+        )
     busy = candidate.busy / (seconds or candidate.floor)
     simulated, jumped = (trace.simulated, trace.jumped) if trace else (0, 0)
     return Result(
         case=case,
         time_us=None if seconds is None else seconds * 1e6,
         floor_us=candidate.floor * 1e6,
-        bound_us=lower_bound(topology, case.bytes, _least_startup(topology.fabric)) * 1e6,
+        bound_us=bound * 1e6,
         transfers=candidate.transfers,
         transfers_simulated=simulated,
         transfers_jumped=jumped,
