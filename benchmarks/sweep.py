@@ -34,8 +34,8 @@ Row = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 
 _WORDS = {
-    "question_id", "series", "version", "id", "fabric", "network", "fingerprint", "algorithm", "protocol",
-    "dtype", "engine", "jump", "changed", "bottleneck", "busiest",
+    "question_id", "series", "version", "id", "fabric", "network", "fingerprint", "collective", "algorithm",
+    "protocol", "dtype", "engine", "jump", "changed", "bottleneck", "busiest",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from ringsim import report, topology
 from ringsim.cli import cli, main
 from ringsim.cli.screen import Progress
 from ringsim.cli.sheet import cluster
-from ringsim.collectives import ALGORITHMS
+from ringsim.collectives import ALGORITHMS, COLLECTIVES
 from ringsim.result import Result
 from ringsim.study import Answer, Question, answer
 
@@ -484,9 +484,11 @@ def test_the_examples_work(say: Any) -> None:
         assert say(*command.example.split()[1:])
 
 
-def test_help_names_the_algorithms(say: Any) -> None:
+def test_help_names_the_collectives_and_where_the_algorithms_are(say: Any) -> None:
     text = " ".join(say("run", "--help").split())
-    assert f"{', '.join(ALGORITHMS)}, or auto" in text
+    others = [name for name in COLLECTIVES if name != "all-reduce"]
+    assert f"Or {', '.join(others)}" in text
+    assert "ringsim algorithms" in text
 
 
 @pytest.mark.parametrize("command", [[], ["topo"]])

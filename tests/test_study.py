@@ -164,8 +164,8 @@ def test_a_loaded_fabric_is_not_changed_behind_one_s_back(options: dict[str, Any
 # -- cases and their names ------------------------------------------------------------------------------------------
 
 CASE = Case(
-    fabric="f", network="n", fingerprint="00", cards=16, domain=8, nodes=2, algorithm="ring", protocol="p", channels=2,
-    pieces=1, bytes=64, count=16, dtype="float", engine="compiled", jump=True, seed=0,
+    fabric="f", network="n", fingerprint="00", cards=16, domain=8, nodes=2, collective="all-reduce", algorithm="ring",
+    protocol="p", channels=2, pieces=1, bytes=64, count=16, dtype="float", engine="compiled", jump=True, seed=0,
 )  # fmt: skip
 
 

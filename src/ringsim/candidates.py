@@ -8,7 +8,7 @@ from typing import Protocol as Shape
 
 import numpy as np
 
-from ringsim.collectives import ALGORITHMS
+from ringsim.collectives import COLLECTIVES, CollectiveError
 from ringsim.program import Program, price
 from ringsim.question import Question, StudyError
 from ringsim.result import Case
@@ -70,29 +70,30 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
     """
     sheet = topology.fabric
     size, count = question.payload()
-    names = tuple(ALGORITHMS) if question.algorithm == "auto" else (question.algorithm,)
+    known = COLLECTIVES[question.collective]
+    names = tuple(n for n in known if known[n].auto) if question.algorithm == "auto" else (question.algorithm,)
     protocols = tuple(sheet.protocols) if question.protocol == "auto" else (question.protocol,)
     pieces_of = {"slices": question.slices, "chunks": question.chunks}
-    used = {ALGORITHMS[name].piece for name in names}
+    used = {known[name].piece for name in names}
     for piece, value in pieces_of.items():
         if value is not None and piece not in used:
             raise StudyError(
                 f"{piece} = {value}: {question.algorithm} has no {piece}; it is cut into {' or '.join(used)}"
             )
-    most = {name: ALGORITHMS[name].channels(topology) for name in names}
+    most = {name: known[name].channels(topology) for name in names}
     if question.rings is not None and not 1 <= question.rings <= max(most.values()):
         raise StudyError(
             f"rings = {question.rings}: {sheet.name} with {topology.cards} cards has room for 1 to {max(most.values())} "
             "that share no lane"
         )
     for name, protocol in product(names, protocols):
-        algorithm, constants = ALGORITHMS[name], sheet.protocol(protocol, name)
+        algorithm, constants = known[name], sheet.protocol(protocol, name)
         for channels in _channels(question, most[name]):
             pieces = pieces_of[algorithm.piece] or algorithm.pieces(topology, channels, constants, size)
             case = Case(
                 fabric=sheet.name, network=sheet.network.name, fingerprint=sheet.fingerprint(),
                 cards=topology.cards, domain=topology.group, nodes=topology.nodes,
-                algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
+                collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
                 bytes=size, count=count, dtype=question.dtype, engine=question.engine,
                 jump=question.jump and question.engine == "compiled", seed=question.seed,
                 changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
@@ -111,10 +112,14 @@ def _channels(question: Question, most: int) -> tuple[int, ...]:
 
 def _program(case: Case, topology: Topology, timer: Timer) -> Program:
     with timer("schedule"):
-        schedule = ALGORITHMS[case.algorithm].build(topology, case.channels, case.pieces)
+        algorithm = COLLECTIVES[case.collective][case.algorithm]
+        try:
+            schedule = algorithm.build(topology, case.channels, case.pieces)
+        except CollectiveError as error:
+            raise StudyError(f"algorithm = {case.algorithm}: {error}") from error
     with timer("route and price"):
         constants = topology.fabric.protocol(case.protocol, case.algorithm)
-        return price(schedule, topology, constants, case.bytes)
+        return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted)
 
 
 def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:

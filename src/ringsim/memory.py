@@ -1,6 +1,6 @@
 """Say before it starts that a run does not fit into memory, rather than be killed in the middle of it."""
 
-from ringsim.collectives import ALGORITHMS
+from ringsim.collectives import COLLECTIVES
 from ringsim.question import Question, StudyError
 from ringsim.topology import Topology
 
@@ -18,8 +18,8 @@ SMALL = 1 << 30
 def estimate(question: Question, topology: Topology) -> float:
     """Bytes that the largest candidate will need at its peak, roughly."""
     most = 0.0
-    for name, algorithm in ALGORITHMS.items():
-        if question.algorithm in ("auto", name):
+    for name, algorithm in COLLECTIVES[question.collective].items():
+        if question.algorithm == name or (question.algorithm == "auto" and algorithm.auto):
             channels = question.rings or algorithm.channels(topology)
             rows = algorithm.rows(topology, channels)
             need = rows * ROW_BYTES["sweep" if name == "ring" else "events"]

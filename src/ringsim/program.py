@@ -96,7 +96,9 @@ class Program:
         return rate
 
 
-def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: float) -> Program:
+def price(
+    schedule: Schedule, topology: Topology, protocol: Protocol, payload: float, *, allotted: bool = True
+) -> Program:
     """Route every row and give it its costs.
 
     Parameters
@@ -106,19 +108,21 @@ def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: f
     protocol : Protocol
         Of one algorithm, with its step costs, wire overhead, caps and way of sharing.
     payload : float
-        Bytes of the vector that is reduced. It may divide unevenly: bytes are a fluid here, as in every alpha-beta
-        formula, so 8 bytes on 1,024 cards travel as 1,024 chunks of 1/128 byte rather than as padding.
+        Bytes of the vector. It may divide unevenly: bytes are a fluid here, as in every alpha-beta formula, so 8 bytes on
+        1,024 cards travel as 1,024 chunks of 1/128 byte rather than as padding.
+    allotted : bool
+        Whether a library that divides scale-up links among its channels does so for this algorithm.
     """
-    offsets, links = topology.routes(schedule.source, schedule.target, schedule.channel)
+    joins = schedule.joins
+    offsets, links = _routes(schedule, topology)
     row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
     on_the_way = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
-    inside = schedule.source // topology.group == schedule.target // topology.group
-    latency = np.asarray(on_the_way + np.where(inside, protocol.step_scale_up, protocol.step_network), np.float64)
+    inside = _inside(schedule, topology)
+    step = np.where(inside, protocol.step_scale_up, protocol.step_network)
 
-    channels = int(schedule.channel.max()) + 1
-    limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network) / channels
+    limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network) / schedule.channels
     cap = np.minimum(limit, protocol.channel_cap)
-    if protocol.share == "reserved":
+    if allotted and protocol.share == "reserved":
         # The library divided each scale-up link among its channels when it searched its graph: a channel does not
         # speed up because another happens to be idle.
         # Rows of one connection take turns, so they count once.
@@ -127,21 +131,40 @@ def price(schedule: Schedule, topology: Topology, protocol: Protocol, payload: f
         part = topology.bandwidth[links] / sharing[links]
         np.minimum.at(cap, row_of_hop[scale_up], part[scale_up])
 
-    message = payload / schedule.units
+    message = np.where(joins, 0.0, payload / schedule.parts * schedule.span)
     return Program(
         bandwidth=topology.bandwidth,
         route_offsets=offsets,
         route_links=links,
-        bytes=np.full(schedule.rows, message * protocol.wire),
+        bytes=message * protocol.wire,
         count=schedule.count,
         reduces=schedule.reduces,
-        latency=latency,
-        work=np.full(schedule.rows, message / protocol.reduce_bandwidth),
-        overhead=np.full(schedule.rows, protocol.send_overhead),
-        cap=cap,
+        latency=np.where(joins, 0.0, on_the_way + step),
+        work=message / protocol.reduce_bandwidth,
+        overhead=np.where(joins, 0.0, protocol.send_overhead),
+        # Nothing takes no time at any rate, but no rate at all would be no number.
+        cap=np.where(joins, 1.0, cap),
         after=schedule.after,
         dep_offsets=schedule.dep_offsets,
         dep_row=schedule.dep_row,
         dep_lag=schedule.dep_lag,
         startup=protocol.startup,
     )
+
+
+def _routes(schedule: Schedule, topology: Topology) -> tuple[Ints, NDArray[np.int32]]:
+    """Links that each row takes, offsets of shape ``[rows + 1]`` first; joins take none."""
+    moves = np.flatnonzero(~schedule.joins)
+    hops, links = topology.routes(schedule.source[moves], schedule.target[moves], schedule.channel[moves])
+    offsets = np.zeros(schedule.rows + 1, np.int64)
+    offsets[moves + 1] = np.diff(hops)
+    return np.cumsum(offsets), links
+
+
+def _inside(schedule: Schedule, topology: Topology) -> NDArray[np.bool_]:
+    """Rows that stay inside a node: between its cards, or to and from its switch."""
+    switches = topology.cards, topology.cards + topology.switches
+    ends = np.stack([schedule.source, schedule.target])
+    at_switch = ((ends >= switches[0]) & (ends < switches[1])).any(axis=0)
+    cards = (ends < topology.cards).all(axis=0)
+    return at_switch | (cards & (ends[0] // topology.group == ends[1] // topology.group))

@@ -1,6 +1,6 @@
 """What can be asked: every input of a simulation with its default, and the words for what is wrong with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringsim.engines import ENGINES, EngineName
@@ -32,8 +32,10 @@ class Question:
     cards : int
     size : int or str
         Bytes of the vector on each rank, or text such as ``"64M"``.
+    collective : str
+        A key of `COLLECTIVES`.
     algorithm : str
-        A name in `ALGORITHMS`, or ``"auto"`` for the fastest.
+        A name in ``COLLECTIVES[collective]``, or ``"auto"`` for the fastest of those that libraries choose among.
     rings : int or None
         Channels side by side; None for the most that do not get in each other's way.
     slices, chunks : int or None
@@ -59,6 +61,7 @@ class Question:
     fabric: str | Fabric
     cards: int
     size: int | str = "1G"
+    collective: str = "all-reduce"
     algorithm: str = "auto"
     rings: int | None = None
     slices: int | None = None
@@ -72,8 +75,15 @@ class Question:
     seed: int = 0
     changes: Sequence[str] = ()
 
-    def checked(self, algorithms: Iterable[str], protocols: Iterable[str]) -> "Question":
-        """Return the question itself if its words are known; `algorithms` and `protocols` are what there is.
+    def checked(self, collectives: Mapping[str, Iterable[str]], protocols: Iterable[str]) -> "Question":
+        """Return the question itself if its words are known.
+
+        Parameters
+        ----------
+        collectives : mapping
+            From the name of each collective to those of its algorithms.
+        protocols : iterable of str
+            Names of the fabric's protocols.
 
         Raises
         ------
@@ -82,7 +92,8 @@ class Question:
         """
         _choice("dtype", self.dtype, DTYPES)
         _choice("engine", self.engine, ENGINES)
-        _choice("algorithm", self.algorithm, ("auto", *algorithms))
+        _choice("collective", self.collective, collectives)
+        _choice("algorithm", self.algorithm, ("auto", *collectives[self.collective]))
         _choice("protocol", self.protocol, ("auto", *protocols))
         for name, value in (("slices", self.slices), ("chunks", self.chunks)):
             if value is not None and not 1 <= value <= MOST_PIECES:

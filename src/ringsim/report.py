@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ringsim import __version__
-from ringsim.collectives import ALGORITHMS
+from ringsim.collectives import COLLECTIVES, Algorithm
 from ringsim.fabric import Protocol
 from ringsim.result import Result
 from ringsim.study import Answer
@@ -49,7 +49,7 @@ def header(answer: Answer) -> list[Line]:
     """Say what was simulated and everything that was assumed, one aligned line each."""
     case = answer.best.case
     title = (
-        f"all-reduce of {format_size(case.bytes)} ({case.count:,} × {case.dtype}) "
+        f"{case.collective} of {format_size(case.bytes)} ({case.count:,} × {case.dtype}) "
         f"on {case.cards:,} cards, ringsim {__version__}"
     )
     return [Line(title, "title"), Line("", "blank")] + [
@@ -69,7 +69,7 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
     yield "algorithm", _algorithm(answer)
     yield "protocol", _protocol(protocol, topology.nodes)
-    yield "sharing", _sharing(protocol)
+    yield "sharing", _sharing(protocol, _how(best).allotted)
     limits = {"in a node": protocol.limit_scale_up, "between nodes": protocol.limit_network}
     stated = [f"{format_rate(limit)} {where}" for where, limit in limits.items() if math.isfinite(limit)]
     if stated:
@@ -143,7 +143,7 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
 
 def _algorithm(answer: Answer) -> str:
     case = answer.best.case
-    each = counted(case.pieces, ALGORITHMS[case.algorithm].piece.removesuffix("s"))
+    each = counted(case.pieces, _how(answer.best).piece.removesuffix("s"))
     text = f"{case.algorithm} on {counted(case.channels, 'channel')}, {each}"
     among = len(answer.candidates)
     return f"{text}: the fastest of {among} candidates" if among > 1 else text
@@ -160,9 +160,13 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
     return "; ".join(parts)
 
 
-def _sharing(protocol: Protocol) -> str:
+def _how(result: Result) -> Algorithm:
+    return COLLECTIVES[result.case.collective][result.case.algorithm]
+
+
+def _sharing(protocol: Protocol, allotted: bool) -> str:
     text = "max-min: connections share every link fairly"
-    if protocol.share == "reserved":
+    if allotted and protocol.share == "reserved":
         text = "reserved: a channel keeps its part of a scale-up link; other links max-min"
     if math.isfinite(protocol.channel_cap):
         text += f"; at most {format_rate(protocol.channel_cap)} each"

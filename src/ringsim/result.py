@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,16 @@ from ringsim import __version__
 
 #: Of the JSON objects below; changes when a key changes its meaning or goes.
 SCHEMA = 1
+
+#: Busbw of one algbw, by collective, on so many ranks (nccl-tests, PERFORMANCE.md).
+BUSBW: dict[str, Callable[[int], float]] = {
+    "all-reduce": lambda p: 2 * (p - 1) / p,
+    "reduce-scatter": lambda p: (p - 1) / p,
+    "all-gather": lambda p: (p - 1) / p,
+    "all-to-all": lambda p: (p - 1) / p,
+    "broadcast": lambda p: 1.0,
+    "reduce": lambda p: 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class Case:
         SHA-256 of every number of the fabric, changes included.
     cards, domain, nodes : int
         Ranks, cards per scale-up domain, and domains.
-    algorithm, protocol : str
+    collective, algorithm, protocol : str
     channels, pieces : int
         Rings or chains side by side; slices of a ring's chunk or chunks of a tree's share.
     bytes, count : int
@@ -41,6 +52,7 @@ class Case:
     cards: int
     domain: int
     nodes: int
+    collective: str
     algorithm: str
     protocol: str
     channels: int
@@ -111,9 +123,9 @@ class Result:
 
     @property
     def busbw_GBps(self) -> float | None:
-        """Algbw · 2(p−1)/p, GB/s: what a link of each card would carry in a ring (nccl-tests, PERFORMANCE.md)."""
+        """Algbw times the collective's factor, GB/s: what the links of a card carry (nccl-tests, PERFORMANCE.md)."""
         p = self.case.cards
-        return self.algbw_GBps * 2 * (p - 1) / p if self.algbw_GBps else None
+        return self.algbw_GBps * BUSBW[self.case.collective](p) if self.algbw_GBps else None
 
     @property
     def reached(self) -> float | None:

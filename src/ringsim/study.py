@@ -16,7 +16,7 @@ from ringsim import memory
 from ringsim import topology as topologies
 from ringsim.bounds import lower_bound
 from ringsim.candidates import Candidate, candidates
-from ringsim.collectives import ALGORITHMS
+from ringsim.collectives import COLLECTIVES
 from ringsim.engines import run as run_program
 from ringsim.fabric import Fabric
 from ringsim.question import DTYPES, Question, StudyError
@@ -83,12 +83,12 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
     timer = _Timer()
     with timer("load"):
         sheet = _load(question)
-        question.checked(ALGORITHMS, sheet.protocols).payload()
+        question.checked(COLLECTIVES, sheet.protocols).payload()
     with timer("build"):
         topology = topologies.build(sheet, question.cards, domain=question.domain, seed=question.seed)
         memory.check(question, topology)
         size, _ = question.payload()
-        bound = lower_bound(topology, size, _least_startup(sheet))
+        bound = lower_bound(topology, size, _least_startup(sheet, question.collective))
     results: list[Result] = []
     best: Result | None = None
     for candidate in sorted(candidates(question, topology, timer), key=lambda c: c.floor):
@@ -146,9 +146,11 @@ class _Timer:
         self.spent[part] = self.spent.get(part, 0.0) + time.perf_counter() - began
 
 
-def _least_startup(sheet: Fabric) -> float:
+def _least_startup(sheet: Fabric, collective: str) -> float:
     """Start-up of the quickest protocol: what a bound for all of them may count."""
-    return min(sheet.protocol(name, algorithm).startup for name in sheet.protocols for algorithm in ALGORITHMS)
+    return min(
+        sheet.protocol(name, algorithm).startup for name in sheet.protocols for algorithm in COLLECTIVES[collective]
+    )
 
 
 def _simulate(

@@ -13,17 +13,19 @@ to be the whole of Lamport's happened-before: a vector clock per row. It rests o
 one rule more, that a connection delivers in the order in which it sends.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringsim.schedule import Ints, Schedule
+from ringsim.schedule import EVERYONE, Ints, Schedule
 
-#: One wave: the rows that fire, ascending, and which of its firings each one is at.
-Wave = tuple[Ints, Ints]
+#: One wave: the rows that fire, ascending, which of its firings each one is at, and the wave in which it takes effect:
+#: the same, unless the row parks, then that of the join which takes it, and −1 where none does.
+Wave = tuple[Ints, Ints, Ints]
 
+POISON = 1 << 20  # what a rank holds where it contributes nothing: whoever adds to it is found out
 MOST_COUNTED = 128  # ranks; beyond, random fingerprints find the units that are worth counting
 MOST_BYTES = 1 << 28  # of vectors at a time: units do not meet, so they can be proved in blocks
 READ, REDUCE, COPY = range(3)
@@ -54,13 +56,19 @@ def execute(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
     """
     if vectors.ndim != 3 or vectors.shape[:2] != (schedule.ranks, schedule.units):
         raise ValueError(f"vectors: {vectors.shape} is not [{schedule.ranks}, {schedule.units}, width]")
-    state = vectors.copy()
-    _apply(schedule, _waves(schedule), state)
-    return state
+    state = np.concatenate([vectors, _switches(schedule, vectors)])
+    _apply(schedule, _all_waves(schedule), state)
+    return state[: schedule.ranks]
 
 
-def prove(schedule: Schedule) -> None:
-    """Check that every rank ends with every contribution exactly once, whatever the timing.
+def prove(schedule: Schedule, *, order: bool = True) -> None:
+    """Check that every rank ends with what it should, each contribution exactly once, whatever the timing.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    order : bool
+        Whether to look at other timings than the waves, which takes memory by the square of the rows.
 
     Raises
     ------
@@ -68,14 +76,14 @@ def prove(schedule: Schedule) -> None:
         If a contribution is missing or counted more than once (names rank, unit and contributor), if nothing
         orders two firings that disagree (names rank, unit and both rows), or if rows wait in a circle.
     """
-    waves = list(_waves(schedule))
+    waves = _all_waves(schedule)
     counted = schedule.ranks <= MOST_COUNTED
     block = max(1, MOST_BYTES // (schedule.ranks * (4 * schedule.ranks if counted else 16)))
     for low in range(0, schedule.units, block):
         units = range(low, min(low + block, schedule.units))
         for suspects in [units] if counted else _suspects(schedule, waves, units):
             _count(schedule, waves, suspects)
-    if waves:
+    if waves and order:
         _check_order(schedule, waves)
 
 
@@ -83,7 +91,43 @@ def _name(schedule: Schedule, row: int) -> str:
     return f"row {row} ({schedule.source[row]} → {schedule.target[row]}, channel {schedule.channel[row]})"
 
 
-def _waves(schedule: Schedule) -> Iterator[Wave]:
+def _switches(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
+    """Switches that take part, with nothing in them yet, shape ``[switches, units, width]``."""
+    return np.zeros((schedule.places - schedule.ranks, *vectors.shape[1:]), vectors.dtype)
+
+
+def _all_waves(schedule: Schedule) -> list[Wave]:
+    """All waves, with the moment at which what is parked takes effect."""
+    fired = list(_waves(schedule))
+    begin = np.cumsum(np.concatenate([[0], schedule.count]))
+    wave_of = np.full(begin[-1] + 1, -1)  # the last for firings that do not exist
+    for wave, (rows, firing) in enumerate(fired):
+        wave_of[begin[rows] + firing] = wave
+    taker, lag = _takers(schedule)
+
+    def effect(wave: int, rows: Ints, firing: Ints) -> Ints:
+        join, taking = taker[rows], np.maximum(firing + lag[rows], 0)
+        never = (join < 0) | (taking >= schedule.count[join])
+        lands: Ints = np.where(never, -1, wave_of[np.where(never, -1, begin[join] + taking)])
+        return np.where(schedule.parked[rows], lands, wave)
+
+    return [(rows, firing, effect(wave, rows, firing)) for wave, (rows, firing) in enumerate(fired)]
+
+
+def _takers(schedule: Schedule) -> tuple[Ints, Ints]:
+    """The join at its target that takes what a row parks, and its lag; −1 and 0 for rows that do not park."""
+    waiting = np.repeat(np.arange(schedule.rows), np.diff(schedule.dep_offsets))
+    on = schedule.dep_row
+    takes = schedule.joins[waiting] & schedule.parked[on] & (schedule.source[waiting] == schedule.target[on])
+    taker, lag = np.full(schedule.rows, -1), np.zeros(schedule.rows, np.int64)
+    taker[on[takes]], lag[on[takes]] = waiting[takes], schedule.dep_lag[takes]
+    many = np.bincount(on[takes], minlength=schedule.rows)
+    if (many > 1).any():
+        raise ValuesError(f"{_name(schedule, int(np.argmax(many)))} parks for {many.max()} joins; one has to take it")
+    return taker, lag
+
+
+def _waves(schedule: Schedule) -> Iterator[tuple[Ints, Ints]]:
     """Fire every row that may, wave after wave, until all are done; raises ValuesError if some never are."""
     count, after, on, lag = schedule.count, schedule.after, schedule.dep_row, schedule.dep_lag
     waiting = np.repeat(np.arange(schedule.rows), np.diff(schedule.dep_offsets))
@@ -108,20 +152,35 @@ def _waves(schedule: Schedule) -> Iterator[Wave]:
         done[rows] += 1
 
 
-def _apply(schedule: Schedule, waves: Iterable[Wave], state: NDArray[Any], low: int = 0) -> None:
-    """Apply `waves` in place to `state`, shape ``[ranks, some, width]``: all units, or some from `low` on."""
-    ranks, some, width = state.shape
-    flat = state.reshape(ranks * some, width)
-    for rows, firing in waves:
-        unit = schedule.unit(rows, firing) - low
+def _apply(schedule: Schedule, waves: list[Wave], state: NDArray[Any], low: int = 0) -> None:
+    """Apply `waves` in place to `state`, shape ``[places, some, width]``: all units, or some from `low` on."""
+    places, some, width = state.shape
+    flat = state.reshape(places * some, width)
+    # What is under way: place, values and row of REDUCEs, by the wave in which they take effect.
+    parked: dict[int, list[tuple[Ints, NDArray[Any], Ints]]] = {}
+    for wave, (rows, firing, effect) in enumerate(waves):
+        moves = ~schedule.joins[rows]
+        rows, firing, effect = rows[moves], firing[moves], effect[moves]
+        which, unit = schedule.carried(rows, firing)
+        unit -= low
         if some < schedule.units:
             inside = (unit >= 0) & (unit < some)
-            rows, firing, unit = rows[inside], firing[inside], unit[inside]
+            which, unit = which[inside], unit[inside]
+        rows, firing, effect = rows[which], firing[which], effect[which]
         sent = flat[schedule.source[rows] * some + unit]
         place = schedule.target[rows] * some + unit
-        adds = firing < schedule.reduces[rows]
-        flat[place[~adds]] = sent[~adds]
-        place, sent = place[adds], sent[adds]
+        adds, now = firing < schedule.reduces[rows], effect == wave
+        for later in np.unique(effect[~now]).tolist():
+            chosen = effect == later
+            parked.setdefault(later, []).append((place[chosen], sent[chosen], np.where(adds, rows, -1)[chosen]))
+        copies = now & ~adds
+        flat[place[copies]] = sent[copies]
+        adds &= now
+        arrived = [(place[adds], sent[adds], rows[adds]), *parked.pop(wave, [])]
+        place, sent, row = (np.concatenate(part) for part in zip(*arrived, strict=True))
+        flat[place[row < 0]] = sent[row < 0]
+        order = np.argsort(row, kind="stable")[np.count_nonzero(row < 0) :]
+        place, sent = place[order], sent[order]
         while len(place):  # twice or more where several rows add to one place: the lowest row first
             first = np.unique(place, return_index=True)[1]
             flat[place[first]] += sent[first]
@@ -129,36 +188,47 @@ def _apply(schedule: Schedule, waves: Iterable[Wave], state: NDArray[Any], low: 
 
 
 def _count(schedule: Schedule, waves: list[Wave], units: range) -> None:
-    """Raise ValuesError unless every rank has each contribution once in each of these consecutive units."""
-    ranks = schedule.ranks
+    """Raise ValuesError unless the right ranks have the right contributions once in these consecutive units."""
+    ranks, everyone = schedule.ranks, np.arange(schedule.ranks)
+    part = slice(units.start, units.stop)
+    begins, ends = (who[part] for who in (schedule.begins, schedule.ends))
+    contributes = (begins == everyone[:, None]) | (begins == EVERYONE)
     # Integers might wrap round to a count of one; float32 is exact to 2^24 and never comes back from beyond.
-    counts = np.zeros((ranks, len(units), ranks), np.float32)
-    counts[np.arange(ranks), :, np.arange(ranks)] = 1
+    counts = np.zeros((schedule.places, len(units), ranks), np.float32)
+    counts[everyone, :, everyone] = np.where(contributes, 1, POISON)
     with np.errstate(over="ignore"):
         _apply(schedule, waves, counts, units.start)
-    wrong = counts != 1
+    wrong = (counts[:ranks] != contributes.T) & ((ends == everyone[:, None]) | (ends == EVERYONE))[:, :, None]
     if wrong.any():
         rank, unit, of = (int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
-        what = f"is counted {times:.0f} times" if (times := counts[rank, unit, of]) else "is missing"
-        raise ValuesError(f"rank {rank}, unit {units[unit]}: the contribution of rank {of} {what}")
+        times = counts[rank, unit, of]
+        what = f"the contribution of rank {of} " + (f"is counted {times:.0f} times" if times else "is missing")
+        if not contributes[of, unit]:
+            what = f"something is left of what rank {of} had there before, which is no contribution"
+        raise ValuesError(f"rank {rank}, unit {units[unit]}: {what}")
 
 
 def _suspects(schedule: Schedule, waves: list[Wave], units: range) -> list[range]:
     """Those of the units in which two random 64-bit fingerprints do not add up (mod 2^64) on every rank."""
+    ranks, part = schedule.ranks, slice(units.start, units.stop)
+    begins, ends = schedule.begins[part], schedule.ends[part]
+    everyone = np.arange(ranks)[:, None]
     random = np.random.default_rng(units.start)
-    state = random.integers(0, 2**64, (schedule.ranks, len(units), 2), np.uint64)
-    total = state.sum(axis=0)
+    state = random.integers(0, 2**64, (ranks, len(units), 2), np.uint64)
+    contributes = (begins == everyone) | (begins == EVERYONE)
+    total = np.where(contributes[:, :, None], state, np.uint64(0)).sum(axis=0)
+    state = np.concatenate([state, _switches(schedule, state)])
     _apply(schedule, waves, state, units.start)
-    wrong = (state != total).any(axis=(0, 2))
+    wrong = ((state[:ranks] != total).any(axis=2) & ((ends == everyone) | (ends == EVERYONE))).any(axis=0)
     return [units[i : i + 1] for i in np.flatnonzero(wrong).tolist()]
 
 
 def _check_order(schedule: Schedule, waves: list[Wave]) -> None:
     """Raise ValuesError unless firings that disagree are ordered by what they wait for and not by luck."""
-    row, firing = (np.concatenate(part) for part in zip(*waves, strict=True))
+    row, firing, _ = (np.concatenate(part) for part in zip(*waves, strict=True))
     earlier, later, place = _conflicts(schedule, row, firing)
     group, column = _groups(schedule)
-    bounds = np.cumsum([0] + [len(rows) for rows, _ in waves])
+    bounds = np.cumsum([0] + [len(rows) for rows, _, _ in waves])
     pairs = np.searchsorted(later, bounds)
     for wave, known in enumerate(_clocks(schedule, waves, column)):
         here = slice(pairs[wave], pairs[wave + 1])
@@ -176,17 +246,21 @@ def _conflicts(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints,
 
     A firing is its index in `row` and `firing`, which go wave after wave; later ones ascend. The accesses
     to a place fall into turns: a run of reads, a run of REDUCEs, one COPY. Each in a turn must follow all
-    in the turn before; what lies further back then follows from that.
+    in the turn before; what lies further back then follows from that. What is parked is written by the join.
     """
     events = len(row)
-    ranks = np.concatenate([schedule.source[row], schedule.target[row]])
-    place = ranks * schedule.units + np.tile(schedule.unit(row, firing), 2)
-    kind = np.concatenate([np.full(events, READ), np.where(firing < schedule.reduces[row], REDUCE, COPY)])
-    order = np.argsort(place * events + np.tile(np.arange(events), 2))
-    place, kind, event = place[order], kind[order], order % events
+    writer = _writers(schedule, row, firing)
+    moves = np.flatnonzero(~schedule.joins[row])
+    which, unit = schedule.carried(row[moves], firing[moves])
+    which = moves[which]
+    reads = schedule.source[row[which]] * schedule.units + unit, np.full(len(which), READ), which
+    kind = np.where(firing[which] < schedule.reduces[row[which]], REDUCE, COPY)
+    writes = schedule.target[row[which]] * schedule.units + unit, kind, writer[which]
+    place, kind, event = (np.concatenate(part) for part in zip(reads, writes, strict=True))
+    place, kind, event = np.unique(np.stack([place, event, kind]), axis=1)[[0, 2, 1]]
     moved = np.diff(place, prepend=-1) != 0
     begins = np.flatnonzero(moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY))
-    size = np.diff(begins, append=2 * events)
+    size = np.diff(begins, append=len(place))
     # Every turn that does not open its place is paired with the turn before: each access with each.
     turn = np.repeat(np.arange(len(begins)), size)
     follows = np.flatnonzero(~moved[begins][turn])
@@ -197,6 +271,21 @@ def _conflicts(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints,
     later = np.repeat(event[follows], many)
     by_later = np.argsort(later, kind="stable")
     return earlier[by_later], later[by_later], np.repeat(place[follows], many)[by_later]
+
+
+def _writers(schedule: Schedule, row: Ints, firing: Ints) -> Ints:
+    """Which firing writes what a firing carries, as indices: itself, or the join that takes it."""
+    begin = np.cumsum(np.concatenate([[0], schedule.count]))
+    index = np.empty(begin[-1], np.int64)
+    index[begin[row] + firing] = np.arange(len(row))
+    taker, lag = _takers(schedule)
+    parks = schedule.parked[row]
+    join = taker[row[parks]]
+    writer = np.arange(len(row))
+    # Whatever is never taken would have been missed by the count.
+    taking = np.minimum(np.maximum(firing[parks] + lag[row[parks]], 0), schedule.count[join] - 1)
+    writer[parks] = index[begin[join] + taking]
+    return writer
 
 
 def _groups(schedule: Schedule) -> tuple[Ints, Ints]:
@@ -220,12 +309,12 @@ def _clocks(schedule: Schedule, waves: list[Wave], column: Ints) -> Iterator[NDA
     # A row may be ahead of the firing that is waited for, and what it learnt since does not count. So its
     # last few clocks are kept, that of firing q in slot q mod window: as many as anyone gets ahead by.
     window, done = 1, np.zeros(schedule.rows, np.int64)
-    for rows, firing in waves:
+    for rows, firing, _ in waves:
         for _, on, needed in _needs(schedule, rows, firing):
             window = max(window, int((done[on] - needed).max(initial=1)))
         done[rows] += 1
     clock = np.zeros((window, schedule.rows, column.max() + 1), np.min_scalar_type(int(schedule.count.max())))
-    for rows, firing in waves:
+    for rows, firing, _ in waves:
         before = np.where(firing > 0, rows, schedule.after[rows])
         known = clock[np.where(firing > 0, firing, schedule.count[before]) % window - 1, before]
         known[before < 0] = 0

@@ -90,7 +90,7 @@ def test_random_programs_long_enough_to_settle(program: Program) -> None:
     assert_engines_agree(program, edge=True)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ["ring", "tree"])
 @pytest.mark.parametrize("name", fabric.available())
 @pytest.mark.parametrize("size", [1024, 2**30])
 def test_a_thousand_cards_jumped_or_not(name: str, algorithm: str, size: int) -> None:

@@ -1,4 +1,4 @@
-"""``ringsim run``: one all-reduce, every candidate, and what limits the best of them."""
+"""``ringsim run``: one all-reduce or another collective, every candidate, and what limits the best of them."""
 
 import time
 from collections.abc import Iterable
@@ -10,6 +10,12 @@ import click
 from ringsim.cli.errors import explained
 from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Name, Size, Whole
 from ringsim.cli.screen import Notice, Progress, check_writable, dump, show
+
+
+def _collectives() -> Iterable[str]:
+    from ringsim.collectives import COLLECTIVES
+
+    return COLLECTIVES
 
 
 def _algorithms() -> Iterable[str]:
@@ -33,8 +39,12 @@ def _dtypes() -> Iterable[str]:
 )  # fmt: skip
 @click.option("--dtype", type=Name("dtype", _dtypes), default="float", show_default=True, help="Type of an element.")
 @click.option(
+    "--collective", type=Name("collective", _collectives), default="all-reduce", show_default=True,
+    help="Or reduce-scatter, all-gather, broadcast, reduce, all-to-all; size counts as in nccl-tests.",
+)  # fmt: skip
+@click.option(
     "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
-    help="ring, tree, or auto for the fastest.",
+    help="auto for the faster of ring and tree, or one of those in `ringsim algorithms`.",
 )  # fmt: skip
 @click.option(
     "--protocol", type=Name("protocol"), default="auto", show_default=True,

@@ -1,10 +1,58 @@
-"""Ring all-reduce: a reduce-scatter and an all-gather that follow each other round the ring, on every ring at once."""
+"""Rings: a reduce-scatter and an all-gather that follow each other round the ring, on every ring at once."""
 
 import numpy as np
 
 from ringsim.collectives import layout
-from ringsim.schedule import Schedule, dependencies
+from ringsim.collectives.sketch import Sketch
+from ringsim.collectives.teams import Done, Family, Gate, Teams, done, wait_at
+from ringsim.schedule import Schedule
 from ringsim.topology import Topology
+
+
+def _round(sketch: Sketch, teams: Teams, gates: Gate, *, reduce: bool, gather: bool) -> Done:
+    """Go round once for each of `reduce` and `gather`.
+
+    Member *m* sends to *m* + 1. Chunk *c* of a step follows that of the step before on the connection before. A
+    reduce-scatter begins with the block of the member behind, so that each ends with his own.
+    """
+    n, chunks, width = teams.size, teams.chunks, teams.width
+    if n == 1:
+        return done(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    steps = (reduce + gather) * (n - 1)
+    ahead = np.roll(teams.members, -1, axis=1)
+    rows = sketch.send(
+        teams.members, ahead,
+        **teams.columns() | {"count": steps * chunks, "first": (np.arange(n) - reduce) * width},
+        reduces=reduce * (n - 1) * chunks, stride=-width, span=width,
+    )  # fmt: skip
+    sketch.wait(rows, np.roll(rows, 1, axis=1), chunks)
+    wait_at(sketch, rows, teams.members, gates)
+    return done(ahead, rows, -(steps - 1) * chunks)
+
+
+def all_reduce(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Twice round."""
+    return _round(sketch, teams, gates, reduce=True, gather=True)
+
+
+def reduce_scatter(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Once round, adding."""
+    return _round(sketch, teams, gates, reduce=True, gather=False)
+
+
+def all_gather(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Once round, copying."""
+    return _round(sketch, teams, gates, reduce=False, gather=True)
+
+
+#: Source: P. Patarasu, X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.
+RING = Family(all_reduce, lambda size: size, reduce_scatter, all_gather)
+
+
+def rings(topology: Topology, channels: int, slices: int) -> Teams:
+    """Teams of everyone, one for each ring, each with its share of the vector."""
+    p, each = topology.cards, np.arange(channels)
+    return Teams(layout.ring_orders(topology, channels), each * p * slices, p, slices, each)
 
 
 def ring(topology: Topology, channels: int, slices: int) -> Schedule:
@@ -12,7 +60,6 @@ def ring(topology: Topology, channels: int, slices: int) -> Schedule:
 
     A ring of *p* ranks cuts its share into *p* chunks of `slices` slices. Each connection fires 2(p−1)·slices times;
     slice *q* follows slice *q − slices* of the connection before it. The first half reduces, the second copies.
-    Source: P. Patarasu, X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.
 
     Parameters
     ----------
@@ -22,28 +69,7 @@ def ring(topology: Topology, channels: int, slices: int) -> Schedule:
     slices : int
         Pieces of a chunk that travel on their own, at least 1.
     """
-    p = topology.cards
-    orders = layout.ring_orders(topology, channels)
-    position = np.tile(np.arange(p), channels)
-    ring_of = np.repeat(np.arange(channels), p)
-    rows = channels * p
-    before = ring_of * p + (position - 1) % p
-    phase = np.full(rows, (p - 1) * slices)
-    offsets, dep_row, dep_lag = dependencies(rows, np.arange(rows), before, np.full(rows, slices))
-    return Schedule(
-        ranks=p,
-        units=rows * slices,
-        source=orders.ravel(),
-        target=np.roll(orders, -1, axis=1).ravel(),
-        channel=ring_of,
-        count=2 * phase,
-        reduces=phase,
-        base=ring_of * p * slices,
-        first=position,
-        stride=np.full(rows, -1),
-        modulus=np.full(rows, p),
-        inner=np.full(rows, slices),
-        dep_offsets=offsets,
-        dep_row=dep_row,
-        dep_lag=dep_lag,
-    )
+    teams = rings(topology, channels, slices)
+    sketch = Sketch(topology.cards, channels * topology.cards * slices, channels=channels)
+    all_reduce(sketch, teams, None)
+    return sketch.schedule()

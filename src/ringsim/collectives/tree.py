@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.collectives import layout
-from ringsim.schedule import Schedule, dependencies
+from ringsim.collectives.sketch import Sketch
+from ringsim.schedule import Schedule
 from ringsim.topology import Topology
 
 Ints = NDArray[np.int64]
@@ -49,38 +50,24 @@ def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
     count, cards = parent.shape
     t, child = np.nonzero(parent >= 0)
     above = parent[t, child]
-    edges = len(child)
-    # Row 2e goes up edge e, row 2e + 1 down; edge_of finds the edge above a card.
+    # The edges above a card, to find what it passes on; −1 where the parent is the root.
     edge_of = np.full(parent.shape, -1)
-    edge_of[t, child] = np.arange(edges)
-    higher = edge_of[t, above]  # the edge above the parent, −1 where the parent is the root
+    edge_of[t, child] = np.arange(len(child))
+    higher = edge_of[t, above]
     inner, top = np.flatnonzero(higher >= 0), np.flatnonzero(higher < 0)
     turn_from, turn_to = _pairs(t[top], top)
-    waiting = np.concatenate([2 * higher[inner], 2 * inner + 1, 2 * turn_to + 1])
-    on = np.concatenate([2 * inner, 2 * higher[inner] + 1, 2 * turn_from])
-    offsets, dep_row, dep_lag = dependencies(2 * edges, waiting, on, np.zeros(len(on), np.int64))
 
-    def both(up: Ints, down: Ints) -> Ints:
-        return np.stack([up, down], axis=1).ravel()
-
-    whole, none = np.full(edges, chunks), np.zeros(edges, np.int64)
-    return Schedule(
-        ranks=cards,
-        units=count * chunks,
-        source=both(child, above),
-        target=both(above, child),
-        channel=both(t, t),
-        count=both(whole, whole),
-        reduces=both(whole, none),
-        base=both(t * chunks, t * chunks),
-        first=both(none, none),
-        stride=both(none + 1, none + 1),
-        modulus=both(whole, whole),
-        inner=both(none + 1, none + 1),
-        dep_offsets=offsets,
-        dep_row=dep_row,
-        dep_lag=dep_lag,
-    )
+    sketch = Sketch(cards, count * chunks, channels=count)
+    pairs = np.stack([child, above], axis=1)
+    rows = sketch.send(
+        pairs, pairs[:, ::-1], channel=t[:, None], count=chunks, reduces=np.array([chunks, 0]),
+        base=t[:, None] * chunks, stride=1, modulus=chunks,
+    )  # fmt: skip
+    up, down = rows.T
+    sketch.wait(up[higher[inner]], up[inner])
+    sketch.wait(down[inner], down[higher[inner]])
+    sketch.wait(down[turn_to], up[turn_from])
+    return sketch.schedule()
 
 
 def _pairs(tree_of: Ints, edges: Ints) -> tuple[Ints, Ints]:

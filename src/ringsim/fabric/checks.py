@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 from ringsim.fabric.errors import CHANGED, FabricError, complain, show
-from ringsim.fabric.keys import FABRIC_KEYS, NETWORK_KEYS, Kind, Value, is_override
+from ringsim.fabric.keys import FABRIC_KEYS, NETWORK_KEYS, NETWORK_USES, Kind, Value, is_override
 from ringsim.fabric.reading import Entry, count, current, form, number, sides, text
 from ringsim.units import format_rate
 
@@ -81,3 +81,48 @@ def check_domain(values: Mapping[str, Value], entries: Mapping[str, Entry]) -> N
     }[kind]
     if lanes != needed:
         raise fail("domain.lanes", reason, f"domain.lanes must be {needed}")
+    server = values.get("domain.server")
+    if isinstance(server, int) and server > size:
+        right = f"write {size} or less, or leave it out"
+        raise fail("domain.server", f"a chassis with more cards than its domain, which holds {size}", right)
+
+
+def check_network(values: Mapping[str, Value], entries: Mapping[str, Entry]) -> dict[str, Value]:
+    """Check that a network is told what its kind needs and nothing that it has no use for.
+
+    Returns
+    -------
+    dict
+        The values without those that belong to the kind from which a change led away.
+    """
+    kind, origin = text(values, "network.kind"), entries["network.kind"].origin
+    needed, welcome = NETWORK_USES[kind]
+    article = f"a {kind} network"
+    special = {key for uses in NETWORK_USES.values() for keys in uses for key in keys}
+    kept = dict(values)
+    for last in sorted(special):
+        key = f"network.{last}"
+        if last in needed and key not in values:
+            right = f"change {key} too" if origin == CHANGED else f"write {form(key, NETWORK_KEYS[key])}"
+            raise complain(origin, key, "(missing)", f"{article} needs it", right)
+        if last not in (*needed, *welcome) and key in values:
+            if origin == CHANGED and entries[key].origin != CHANGED:
+                del kept[key]
+                continue
+            right = "leave it out; it has " + ", ".join((*needed, *welcome))
+            raise complain(entries[key].origin, key, entries[key].raw, f"{article} has no such thing", right)
+    if kind == "dragonfly":
+        ports = {name: count(values, f"network.{name}") for name in needed}
+        used, radix = sum(ports.values()) - 1, count(values, "network.radix")
+        if used > radix:
+            wrong = (
+                f"a switch of the dragonfly has {ports['nics_per_switch']} NICs, {ports['group_switches'] - 1} links to "
+                f"its group and {ports['global_links']} to other groups, {used} ports in all"
+            )
+            raise complain(entries["network.radix"].origin, "network.radix", radix, wrong, f"write {used} or more")
+    if kind == "dual-plane" and count(values, "network.planes") < 2:
+        raise complain(
+            entries["network.planes"].origin, "network.planes", entries["network.planes"].raw,
+            "that is no dual plane", "write 2 or more, or kind = \"rail-leaf-spine\"",
+        )  # fmt: skip
+    return kept

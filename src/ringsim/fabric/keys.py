@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from ringsim.fabric.errors import show, suggest
 from ringsim.units import UnitError, parse_number, parse_rate, parse_size, parse_time
 
-#: Algorithms whose constants a protocol may state separately, because NCCL's own tables do.
-ALGORITHMS = ("ring", "tree")
+#: Algorithms whose constants a protocol may state separately, as NCCL's own tables do. A name is known here before
+#: anybody writes the algorithm: a data sheet may be older than the code that uses it.
+ALGORITHMS = (
+    "ring", "tree", "bidirectional-ring", "halving-doubling", "recursive-doubling", "one-shot", "two-shot",
+    "hierarchical", "torus-ring", "nhr", "nb", "pipeline", "ahc", "swing", "in-switch",
+)  # fmt: skip
 
 Value = str | int | float | tuple[int, ...]
 
@@ -123,22 +127,26 @@ def _count(low: int) -> Callable[[object], Value]:
     return parse
 
 
-def _shape(raw: object) -> Value:
+def _sides_of(least: int) -> Callable[[object], Value]:
     """Read the sides of a torus: [4, 4] in a file, 4x4 on the command line, [] or none for no sides."""
-    right = "write the sides, each 2 or larger, as [4, 4] in a file or 4x4 on the command line; none for no sides"
-    if isinstance(raw, str):
-        raw = [] if raw == "none" else raw.lower().split("x")
-    if not isinstance(raw, list):
-        raise UnitError(show(raw), "not a list of sides", right)
-    sides = []
-    for side in raw:
-        try:
-            value = _count(2)(side)
-        except UnitError as error:
-            raise UnitError(show(raw), f"the side {show(side)} is {error.wrong}", right) from None
-        assert isinstance(value, int)
-        sides.append(value)
-    return tuple(sides)
+    right = f"write the sides, each {least} or larger, as [4, 4] in a file or 4x4 on the command line; none for no sides"
+
+    def parse(raw: object) -> Value:
+        if isinstance(raw, str):
+            raw = [] if raw == "none" else raw.lower().split("x")
+        if not isinstance(raw, list):
+            raise UnitError(show(raw), "not a list of sides", right)
+        sides = []
+        for side in raw:
+            try:
+                value = _count(least)(side)
+            except UnitError as error:
+                raise UnitError(show(raw), f"the side {show(side)} is {error.wrong}", right) from None
+            assert isinstance(value, int)
+            sides.append(value)
+        return tuple(sides)
+
+    return parse
 
 
 def _choice(*words: str) -> Callable[[object], Value]:
@@ -154,6 +162,15 @@ def _choice(*words: str) -> Callable[[object], Value]:
         return raw
 
     return parse
+
+
+def _yes(raw: object) -> Value:
+    """Read true or false: in a file as TOML has them, on the command line as words."""
+    if isinstance(raw, str) and raw in ("true", "false"):
+        return raw == "true"
+    if not isinstance(raw, bool):
+        raise UnitError(show(raw), "neither true nor false", "write true or false")
+    return raw
 
 
 def _words(raw: object) -> Value:
@@ -182,7 +199,8 @@ FABRIC_KEYS: dict[str, Kind] = {
     "card.price_usd": Kind(_positive, default=""),
     "domain.kind": Kind(_choice("switch", "full-mesh", "ring", "torus"), sourced=False),
     "domain.size": Kind(_count(1)),
-    "domain.shape": Kind(_shape, default=""),
+    "domain.server": Kind(_count(1), default=""),
+    "domain.shape": Kind(_sides_of(2), default=""),
     "domain.lanes": Kind(_count(1)),
     "domain.lane_bandwidth": Kind(_rate),
     "domain.datasheet_bandwidth": Kind(
@@ -190,6 +208,17 @@ FABRIC_KEYS: dict[str, Kind] = {
     ),
     "domain.efficiency": Kind(_efficiency),
     "domain.latency": Kind(_time),
+    "domain.reduces": Kind(_yes, default=""),
+}
+
+#: What each kind of network needs to be told, and what it may be told, beside what all of them have.
+NETWORK_USES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "rail-leaf-spine": (("oversubscription",), ()),
+    "leaf-spine": (("oversubscription",), ()),
+    "fat-tree": (("oversubscription", "spine_oversubscription", "wiring"), ("spine_radix",)),
+    "dual-plane": (("oversubscription", "planes"), ()),
+    "torus": (("links",), ("shape",)),
+    "dragonfly": (("nics_per_switch", "group_switches", "global_links"), ("groups",)),
 }
 
 NETWORK_KEYS: dict[str, Kind] = {
@@ -200,12 +229,23 @@ NETWORK_KEYS: dict[str, Kind] = {
     "nic.latency": Kind(_time),
     "network.name": Kind(_words, sourced=False, fixed=_COPY),
     "network.title": Kind(_words, sourced=False, fixed=_COPY),
-    "network.kind": Kind(_choice("rail-leaf-spine", "leaf-spine"), sourced=False),
+    "network.kind": Kind(_choice(*NETWORK_USES), sourced=False),
     # A switch with one port connects nothing, and half its ports go down and half up.
     "network.radix": Kind(_count(2)),
-    "network.oversubscription": Kind(_at_least_one),
+    "network.oversubscription": Kind(_at_least_one, default=""),
+    "network.spine_radix": Kind(_count(2), default=""),
+    "network.spine_oversubscription": Kind(_at_least_one, default=""),
+    "network.wiring": Kind(_choice("rails", "plain"), sourced=False, default=""),
+    "network.planes": Kind(_count(1), default=""),
+    "network.shape": Kind(_sides_of(1), default=""),
+    "network.links": Kind(_count(1), default=""),
+    "network.nics_per_switch": Kind(_count(1), default=""),
+    "network.group_switches": Kind(_count(1), default=""),
+    "network.global_links": Kind(_count(1), default=""),
+    "network.groups": Kind(_count(1), default=""),
     "network.switch_latency": Kind(_time),
     "network.routing": Kind(_choice("spread", "hash"), sourced=False),
+    "network.reduces": Kind(_yes, default=""),
 }
 
 PROTOCOL_KEYS: dict[str, Kind] = {

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ringsim.fabric.checks import check_complete, check_datasheet, check_domain
+from ringsim.fabric.checks import check_complete, check_datasheet, check_domain, check_network
 from ringsim.fabric.errors import complain, show, suggest
 from ringsim.fabric.keys import ALGORITHMS, PROTOCOL_KEYS, Value, known_keys
 from ringsim.fabric.reading import (
@@ -18,6 +18,8 @@ from ringsim.fabric.reading import (
     count,
     current,
     flatten,
+    maybe_count,
+    maybe_number,
     number,
     protocol_names,
     read,
@@ -25,6 +27,7 @@ from ringsim.fabric.reading import (
     sides,
     text,
     typed,
+    yes,
 )
 from ringsim.fabric.sheet import Card, Domain, Fabric, Network, Nic, Protocol, ProtocolSet
 
@@ -116,6 +119,7 @@ def load(name_or_path: str, *, network: str | None = None, changes: Sequence[str
     check_datasheet(values, entries)
     # Checked as a whole before the changes too: a mistake in the file must not be blamed on a change.
     check_domain(values, entries)
+    check_network(values, entries)
 
     changed = []
     for change in changes:
@@ -126,6 +130,7 @@ def load(name_or_path: str, *, network: str | None = None, changes: Sequence[str
         changed.append((key, old, str(entry.raw)))
     # Once after all of them, because some only make sense together: another size needs other lanes.
     check_domain(values, entries)
+    values = check_network(values, entries)
     return _build(values, entries, names, origin, tuple(changed))
 
 
@@ -199,8 +204,8 @@ def _build(
             fp16_tflops=number(values, "card.fp16_tflops"),
             memory=count(values, "card.memory"),
             memory_bandwidth=number(values, "card.memory_bandwidth"),
-            watts=number(values, "card.watts") if "card.watts" in values else None,
-            price_usd=number(values, "card.price_usd") if "card.price_usd" in values else None,
+            watts=maybe_number(values, "card.watts"),
+            price_usd=maybe_number(values, "card.price_usd"),
         ),
         domain=Domain(
             kind=text(values, "domain.kind"),
@@ -210,6 +215,8 @@ def _build(
             lane_bandwidth=number(values, "domain.lane_bandwidth"),
             efficiency=number(values, "domain.efficiency"),
             latency=number(values, "domain.latency"),
+            server=maybe_count(values, "domain.server"),
+            reduces=yes(values, "domain.reduces"),
         ),
         nic=Nic(
             bandwidth=number(values, "nic.bandwidth"),
@@ -222,9 +229,20 @@ def _build(
             title=text(values, "network.title"),
             kind=text(values, "network.kind"),
             radix=count(values, "network.radix"),
-            oversubscription=number(values, "network.oversubscription"),
+            oversubscription=maybe_number(values, "network.oversubscription"),
             switch_latency=number(values, "network.switch_latency"),
             routing=text(values, "network.routing"),
+            spine_radix=maybe_count(values, "network.spine_radix"),
+            spine_oversubscription=maybe_number(values, "network.spine_oversubscription"),
+            wiring=text(values, "network.wiring") if "network.wiring" in values else None,
+            planes=maybe_count(values, "network.planes"),
+            shape=sides(values, "network.shape"),
+            links=maybe_count(values, "network.links"),
+            nics_per_switch=maybe_count(values, "network.nics_per_switch"),
+            group_switches=maybe_count(values, "network.group_switches"),
+            global_links=maybe_count(values, "network.global_links"),
+            groups=maybe_count(values, "network.groups"),
+            reduces=yes(values, "network.reduces"),
         ),
         protocols={name: _protocol_set(values, name) for name in names},
         changed=changed,

@@ -216,7 +216,7 @@ def read_change(change: str, kinds: Mapping[str, Kind]) -> tuple[str, Entry]:
 
 
 # --- values by their type -----------------------------------------------------------------------------
-# `typed` has already proved what each key holds; these four say so to the type checker and to the reader.
+# `typed` has already proved what each key holds; these say so to the type checker and to the reader.
 
 
 def number(values: Mapping[str, Value], key: str) -> float:
@@ -231,6 +231,21 @@ def count(values: Mapping[str, Value], key: str) -> int:
     value = values[key]
     assert isinstance(value, int)
     return value
+
+
+def maybe_count(values: Mapping[str, Value], key: str) -> int | None:
+    """Return a value that is a whole number, or None where nothing is stated."""
+    return count(values, key) if key in values else None
+
+
+def maybe_number(values: Mapping[str, Value], key: str) -> float | None:
+    """Return a value that is a quantity, or None where nothing is stated."""
+    return number(values, key) if key in values else None
+
+
+def yes(values: Mapping[str, Value], key: str) -> bool:
+    """Return a value that is true or false; nothing stated is false."""
+    return values.get(key) is True
 
 
 def text(values: Mapping[str, Value], key: str) -> str:

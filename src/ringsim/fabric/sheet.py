@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 
 from ringsim.fabric.errors import complain, suggest
 from ringsim.fabric.keys import ALGORITHMS
@@ -64,6 +64,10 @@ class Domain:
         The part of it that payload can reach, 0 < efficiency <= 1.
     latency : float
         Seconds for one hop from card to card; behind a switch that is the whole way through it.
+    server : int or None
+        Cards that share a chassis, where a scale-up switch joins several; None for all of them.
+    reduces : bool
+        Whether the switch adds what passes through it (NVLink SHARP).
     """
 
     kind: str
@@ -73,6 +77,8 @@ class Domain:
     lane_bandwidth: float
     efficiency: float
     latency: float
+    server: int | None = None
+    reduces: bool = False
 
     @property
     def card_bandwidth(self) -> float:
@@ -116,25 +122,56 @@ class Network:
     name, title : str
         Short and long name.
     kind : str
-        ``rail-leaf-spine`` (the i-th NIC of every node meets on the same leaves) or ``leaf-spine`` (NICs
-        fill one leaf after the other, in order of rank).
+        ``rail-leaf-spine`` (the i-th NIC of every node meets on the same leaves), ``leaf-spine`` (NICs
+        fill one leaf after the other, in order of rank), ``fat-tree`` (leaf, spine and core), ``dual-plane``
+        (rails, and every NIC has a port in each of several separate networks), ``torus`` (of nodes) or ``dragonfly``.
     radix : int
         Ports of a switch.
-    oversubscription : float
-        Capacity below a leaf divided by capacity above it; 1 is non-blocking.
+    oversubscription : float or None
+        Capacity below a leaf divided by capacity above it; 1 is non-blocking. None, like every value below that
+        may be None, where the kind of network has no such thing.
     switch_latency : float
         Seconds through one switch.
     routing : str
-        ``spread`` (adaptive, traffic evenly over the spines) or ``hash`` (a connection keeps one path).
+        ``spread`` (adaptive or planned, traffic evenly over equal paths) or ``hash`` (a connection keeps one path).
+    spine_radix : int or None
+        Ports of a spine of a fat tree, if not `radix`.
+    spine_oversubscription : float or None
+        Capacity below a spine divided by capacity above it.
+    wiring : str or None
+        ``rails`` or ``plain``: which NICs of a fat tree share a leaf.
+    planes : int or None
+        Ports of a NIC, each in a network of its own.
+    shape : tuple of int
+        Nodes along each side of a torus; empty for as even a box of three sides as the nodes allow.
+    links : int or None
+        Cables between neighbours of a torus, each as fast as a NIC.
+    nics_per_switch, group_switches, global_links : int or None
+        Of a dragonfly: NICs on a switch, switches in a group, cables from a switch to other groups.
+    groups : int or None
+        Groups of a dragonfly that are wired; None for as many as the cards fill.
+    reduces : bool
+        Whether switches add what passes through them (InfiniBand SHARP).
     """
 
     name: str
     title: str
     kind: str
     radix: int
-    oversubscription: float
+    oversubscription: float | None
     switch_latency: float
     routing: str
+    spine_radix: int | None = None
+    spine_oversubscription: float | None = None
+    wiring: str | None = None
+    planes: int | None = None
+    shape: tuple[int, ...] = ()
+    links: int | None = None
+    nics_per_switch: int | None = None
+    group_switches: int | None = None
+    global_links: int | None = None
+    groups: int | None = None
+    reduces: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,7 +227,7 @@ class ProtocolSet:
     base : Protocol
         For every algorithm that is not named below.
     overrides : mapping
-        From ``"ring"`` or ``"tree"`` to the complete protocol for it.
+        From an algorithm's name (one of `ringsim.fabric.keys.ALGORITHMS`) to the complete protocol for it.
     """
 
     base: Protocol
@@ -241,7 +278,7 @@ class Fabric:
         name : str
             One of `protocols`.
         algorithm : str
-            ``"ring"`` and ``"tree"`` may have constants of their own; any other gets the general ones.
+            Any of `ringsim.fabric.keys.ALGORITHMS` may have constants of its own; the others get the general ones.
 
         Raises
         ------
@@ -257,15 +294,22 @@ class Fabric:
         """Return the SHA-256, in hex, of everything that can change a simulated time.
 
         Names, titles, sources and the place of the file are left out: a copy of a file under another name
-        is the same fabric, and results computed on one hold for the other.
+        is the same fabric, and results computed on one hold for the other. So is what a switch could do but a case does
+        not name (``reduces``), and what nobody states: a key that is new in the form of the files leaves the
+        fingerprints of older files as they are.
         """
         lines = []
         for part in (self.card, self.domain, self.nic, self.network):
             lines += _lines(type(part).__name__, part)
         for name, family in self.protocols.items():
             for algorithm in ("", *ALGORITHMS):
-                lines += _lines(f"{name}/{algorithm}", family.of(algorithm))
+                if algorithm in ("", "ring", "tree") or algorithm in family.overrides:
+                    lines += _lines(f"{name}/{algorithm}", family.of(algorithm))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+#: Keys that have no line in a fingerprint where nothing is stated.
+_SILENT = {"Domain.server"} | {f"Network.{item.name}" for item in fields(Network) if item.default is not MISSING}
 
 
 def _lines(prefix: str, part: Card | Domain | Nic | Network | Protocol) -> list[str]:
@@ -274,5 +318,6 @@ def _lines(prefix: str, part: Card | Domain | Nic | Network | Protocol) -> list[
     return [
         f"{prefix}.{item.name}={getattr(part, item.name)!r}"
         for item in fields(part)
-        if item.name not in ("name", "title")
+        if item.name not in ("name", "title", "reduces")
+        and (f"{prefix}.{item.name}" not in _SILENT or getattr(part, item.name) not in (None, ()))
     ]
