@@ -87,6 +87,11 @@ def make(cluster: tuple[str, tuple[str, ...], int, int | str | None], seed: int 
     return build(fabric.load(name, changes=changes), cards, domain=domain, seed=seed)
 
 
+def trunks(cards: Topology) -> int:
+    """Links from a leaf to spines."""
+    return cards.count(LEAF_SPINE) // max(1, cards.leaves)
+
+
 def everyone(cluster: Topology) -> tuple[np.ndarray, np.ndarray]:
     """All ordered pairs of different ranks."""
     source, target = np.nonzero(~np.eye(cluster.cards, dtype=bool))
@@ -201,7 +206,7 @@ def test_links_by_kind(cluster) -> None:
     nics = p if len(sizes) > 1 else 0
     for kind in (CARD_NIC, NIC_CARD, NIC_LEAF, LEAF_NIC):
         assert cards.count(kind) == nics
-    assert cards.count(LEAF_SPINE) == cards.count(SPINE_LEAF) == cards.leaves * cards.trunks
+    assert cards.count(LEAF_SPINE) == cards.count(SPINE_LEAF) == cards.leaves * trunks(cards)
     assert sum(cards.count(kind) for kind in range(len(LINK_KINDS))) == cards.links
     assert cards.links == cards.graph().number_of_edges()
 
@@ -213,7 +218,8 @@ def test_leaves_hold_no_more_nics_than_they_have_ports(cluster) -> None:
         assert cards.leaves == cards.spines == cards.count(NIC_LEAF) == 0
         return
     down, up = cards.ports
-    leaf = cards.leaf(np.arange(cards.cards))
+    assert cards.network
+    leaf = cards.network.leaf(np.arange(cards.cards))
     assert leaf.min() == 0
     assert leaf.max() < cards.leaves
     assert np.bincount(leaf).max() <= down
@@ -225,7 +231,7 @@ def test_leaves_hold_no_more_nics_than_they_have_ports(cluster) -> None:
         # All cables of a leaf together carry what its ports carry, spread or hashed.
         wire = cards.bandwidth[cards.first_link[NIC_LEAF]]
         rate = cards.bandwidth[cards.first_link[LEAF_SPINE] : cards.first_link[LEAF_SPINE + 1]]
-        assert rate.reshape(cards.leaves, cards.trunks).sum(axis=1) == pytest.approx([up * wire] * cards.leaves)
+        assert rate.reshape(cards.leaves, trunks(cards)).sum(axis=1) == pytest.approx([up * wire] * cards.leaves)
     else:
         assert cards.leaves == 1
 
@@ -346,8 +352,8 @@ def spines_of(cards: Topology, channel: int = 0) -> np.ndarray:
     up = links[offsets[:-1] + 2]
     down = links[offsets[:-1] + 3]
     assert (cards.kind[up] == LEAF_SPINE).all()
-    spine = (up - cards.first_link[LEAF_SPINE]) % cards.trunks
-    assert (spine == (down - cards.first_link[SPINE_LEAF]) % cards.trunks).all()
+    spine = (up - cards.first_link[LEAF_SPINE]) % trunks(cards)
+    assert (spine == (down - cards.first_link[SPINE_LEAF]) % trunks(cards)).all()
     assert (cards.ends()[1][up] == cards.vertices[4] + spine).all()
     return spine
 
@@ -374,7 +380,7 @@ def test_the_way_back_is_another_draw() -> None:
     there, back = (
         cards.routes(a, b, 0 * a)[1].reshape(-1, 6)[:, 2] for a, b in ((half, half + 128), (half + 128, half))
     )
-    assert 0.1 < ((there % cards.trunks) == (back % cards.trunks)).mean() < 0.45
+    assert 0.1 < ((there % trunks(cards)) == (back % trunks(cards))).mean() < 0.45
 
 
 @pytest.mark.parametrize("seed", [0, 1, 12345])
@@ -391,7 +397,7 @@ def test_every_card_sends_and_receives_over_every_spine() -> None:
 
 def test_spreading_looks_at_neither_seed_nor_channel() -> None:
     cluster = ("nvlink3", SMALL, 256, None)
-    assert make(cluster).trunks == 1
+    assert trunks(make(cluster)) == 1
     assert (spines_of(make(cluster, 1), 4) == spines_of(make(cluster))).all()
 
 

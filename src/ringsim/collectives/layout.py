@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 def _ways(topology: Topology, cards: int, *, closed: bool) -> tuple[hamilton.Path, ...]:
     """Ways through one node of `cards` cards that share no lane: paths, or cycles where the node is the cluster."""
-    kind = topology.fabric.domain.kind
+    kind = topology.scale_up_kind
     if kind == "switch":
         return hamilton.rotations(cards)
     if kind == "full-mesh":
@@ -30,7 +30,7 @@ def most_rings(topology: Topology) -> int:
 
     The smallest node decides: a last node with a single card carries a single ring.
     """
-    if topology.fabric.domain.kind == "switch":
+    if topology.scale_up_kind == "switch":
         return min(server_size(topology), topology.last_group)
     if topology.nodes == 1:
         return len(_ways(topology, topology.cards, closed=True))
@@ -49,7 +49,7 @@ def ring_orders(topology: Topology, channels: int) -> Ints:
     """Order of visit of each ring, shape ``[channels, cards]``."""
     if topology.nodes > 1:
         return _along(topology, channels, topology.group, alternate=True)
-    if topology.fabric.domain.kind == "switch":
+    if topology.scale_up_kind == "switch":
         everyone = np.arange(topology.cards)
         return (everyone + np.arange(channels)[:, None]) % topology.cards
     return np.array(_ways(topology, topology.cards, closed=True)[:channels], np.int64)
@@ -57,7 +57,7 @@ def ring_orders(topology: Topology, channels: int) -> Ints:
 
 def server_size(topology: Topology) -> int:
     """Cards that share a chassis: a switch that holds every card (``--domain all``) still joins servers."""
-    return min(topology.group, topology.fabric.domain.size)
+    return topology.server_size
 
 
 def chains(topology: Topology, channels: int) -> Ints:

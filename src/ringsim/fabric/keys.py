@@ -129,7 +129,9 @@ def _count(low: int) -> Callable[[object], Value]:
 
 def _sides_of(least: int) -> Callable[[object], Value]:
     """Read the sides of a torus: [4, 4] in a file, 4x4 on the command line, [] or none for no sides."""
-    right = f"write the sides, each {least} or larger, as [4, 4] in a file or 4x4 on the command line; none for no sides"
+    right = (
+        f"write the sides, each {least} or larger, as [4, 4] in a file or 4x4 on the command line; none for no sides"
+    )
 
     def parse(raw: object) -> Value:
         if isinstance(raw, str):

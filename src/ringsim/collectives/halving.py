@@ -1,0 +1,59 @@
+"""Halving and doubling: exchanges with the neighbour, the next but one, the fourth, …, and so few steps.
+
+*Halving-doubling* (R. Rabenseifner) swaps halves, quarters, eighths, and goes back: 2·log2(p) steps and no more bytes than a
+ring, the largest between neighbours. *Recursive doubling* swaps the whole vector log2(p) times. Where p is no power of
+two the ranks beyond it hand their vectors to neighbours first and get the sum in the end.
+"""
+
+import numpy as np
+
+from ringsim.collectives import exchange
+from ringsim.collectives.sketch import Sketch
+from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Teams, both
+from ringsim.schedule import Ints
+
+
+def doubling(size: int) -> Ints:
+    """Partners at distances 1, 2, 4, …, shape ``[log2 size, size]``."""
+    steps = 1 << np.arange(size.bit_length() - 1)
+    return np.arange(size) ^ steps[:, None]
+
+
+def halving_doubling(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Fold, reduce-scatter, all-gather, unfold."""
+    folded = exchange.fold(sketch, teams, gates)
+    partners = doubling(folded.teams.size)
+    halves = both(exchange.reduce_scatter(partners), exchange.all_gather(partners))
+    return exchange.unfold(sketch, folded, halves(sketch, folded.teams, folded.gates))
+
+
+def recursive_doubling(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Fold, swap, unfold."""
+    folded = exchange.fold(sketch, teams, gates)
+    swapped = exchange.swap(sketch, folded.teams, folded.gates, doubling(folded.teams.size))
+    return exchange.unfold(sketch, folded, swapped)
+
+
+def reduce_scatter(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Halves of what is left to the farthest partner first: so each ends with the run that his number says."""
+    return exchange.reduce_scatter(_farthest_first(teams))(sketch, teams, gates)
+
+
+def all_gather(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """The same backwards, the nearest partner first."""
+    return exchange.all_gather(_farthest_first(teams))(sketch, teams, gates)
+
+
+def _farthest_first(teams: Teams) -> Ints:
+    if teams.size & (teams.size - 1):
+        raise CollectiveError(
+            f"{teams.size} ranks cannot halve what each is to end with down to one share; "
+            f"use a power of two, such as {exchange.power(teams.size)} or {2 * exchange.power(teams.size)}, or the ring"
+        )
+    return doubling(teams.size)[::-1]
+
+
+#: Sources: R. Rabenseifner, "Optimization of collective reduction operations", 2004; R. Thakur, R. Rabenseifner, W. Gropp,
+#: "Optimization of collective communication operations in MPICH", 2005. HCCL's H-D_R folds the same way.
+HALVING_DOUBLING = Family(halving_doubling, exchange.power, reduce_scatter, all_gather)
+RECURSIVE_DOUBLING = Family(recursive_doubling, lambda size: 1)
