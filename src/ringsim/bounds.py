@@ -98,7 +98,8 @@ def _capacities(
         groups = int(label.max()) + 1
         for ends, ways in ((leaving, ways_out), (entering, ways_in)):
             counts = crossing & (ends >= 0)
-            ways.append(np.bincount(ends[counts], weights=topology.bandwidth[counts], minlength=groups))
+            through = np.bincount(ends[counts], weights=topology.bandwidth[counts], minlength=groups)
+            ways.append(through.astype(np.float64))
         outside |= bool((label[adders] < 0).any())
     return np.minimum.reduce(ways_out), np.minimum.reduce(ways_in), outside
 

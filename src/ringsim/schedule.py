@@ -102,7 +102,7 @@ class Schedule:
             ((self.modulus < 1) | (self.inner < 1), "modulus and inner must be at least 1"),
             ((self.span < 1) | (self.span > self.modulus), "span is not within 1..modulus"),
             (self.joins & self.parked, "a join has nothing to park"),
-            ((self.base < 0) | (self.base + self.modulus * self.inner > self.units), "units run past the vector"),
+            ((self.base < 0) | (self._last_unit() >= self.units), "units run past the vector"),
         ):
             if bad.any():
                 raise ScheduleError(f"row {int(np.argmax(bad))}: {what}")
@@ -119,6 +119,14 @@ class Schedule:
             raise ScheduleError("dependency offsets must rise from 0 to the number of dependencies")
         if len(self.dep_row) and (self.dep_row.min() < 0 or self.dep_row.max() >= rows):
             raise ScheduleError("a dependency names a row that does not exist")
+
+    def _last_unit(self) -> Ints:
+        """Highest unit that a row could carry if it fired for ever, shape ``[rows]``."""
+        # Blocks move in steps of what first, stride and pitch have in common.
+        apart = np.maximum(np.gcd(np.gcd(self.stride, self.pitch), self.modulus), 1)
+        block = self.modulus - apart + self.first % apart
+        last: Ints = self.base + block * self.inner + self.inner - 1
+        return last
 
     @property
     def rows(self) -> int:

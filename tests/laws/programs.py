@@ -43,7 +43,7 @@ def by_hand(
 
 @st.composite
 def random_programs(draw: st.DrawFn, most_firings: int = 6) -> Program:
-    """Programs with shared links, unequal bandwidths, caps, lags of either sign and several rows on a connection.
+    """Programs with shared links, unequal bandwidths, caps, lags of either sign, joins and several rows on a connection.
 
     Some of them can never finish; then both engines must say so.
     """
@@ -66,6 +66,8 @@ def random_programs(draw: st.DrawFn, most_firings: int = 6) -> Program:
         routes.append(
             routes[before]
             if before >= 0
+            else []
+            if draw(st.integers(0, 5)) == 0
             else draw(st.lists(st.integers(0, links - 1), min_size=1, max_size=3, unique=True))
         )
         inputs = [((v - 1) % rows, ring)] if ring and rows > 1 else []
@@ -77,18 +79,25 @@ def random_programs(draw: st.DrawFn, most_firings: int = 6) -> Program:
             else:
                 inputs.append((u, draw(st.integers(1, most_firings))))
         deps.append(inputs)
+    # A row without links is a join: it carries nothing and costs nothing.
+    bytes = draw(st.lists(st.sampled_from([0.5, 1.0, 1.0, 2.0, 3.7]), min_size=rows, max_size=rows))
+    caps = [draw(st.sampled_from([inf, inf, 0.7, 2.0, 4.0])) for _ in range(rows)]
+
+    def unless_join(values: list[float], instead: float = 0.0) -> list[float]:
+        return [value if route else instead for value, route in zip(values, routes, strict=True)]
+
     return by_hand(
         bandwidth,
         routes,
-        draw(st.lists(st.sampled_from([0.5, 1.0, 1.0, 2.0, 3.7]), min_size=rows, max_size=rows)),
+        unless_join(bytes),
         count=count,
         deps=deps,
         after=after,
         reduces=[draw(st.integers(0, c)) for c in count],
-        latency=[draw(ways) for _ in range(rows)],
-        work=[draw(times) for _ in range(rows)],
-        overhead=[draw(times) for _ in range(rows)],
-        cap=[draw(st.sampled_from([inf, inf, 0.7, 2.0, 4.0])) for _ in range(rows)],
+        latency=unless_join([draw(ways) for _ in range(rows)]),
+        work=unless_join([draw(times) for _ in range(rows)]),
+        overhead=unless_join([draw(times) for _ in range(rows)]),
+        cap=unless_join(caps, 1.0),
     )
 
 

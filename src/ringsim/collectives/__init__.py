@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ringsim.collectives.direct import ONE_SHOT, TWO_SHOT
 from ringsim.collectives.hierarchical import hierarchical
 from ringsim.collectives.layout import most_chains, most_rings
-from ringsim.collectives.ring import RING, ring
+from ringsim.collectives.ring import RING_BY_CHUNK, ring
 from ringsim.collectives.sketch import Sketch
 from ringsim.collectives.teams import CollectiveError, Family, everyone
 from ringsim.collectives.tree import depth, tree, trees
@@ -63,7 +63,7 @@ def _tree_chunks(topology: Topology, channels: int, protocol: Protocol, payload:
 
 
 def _few_chunks(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
-    return max(1, min(8, int(payload / topology.group // SMALLEST_CHUNK)))
+    return max(1, min(16, int(payload / topology.group // SMALLEST_CHUNK)))
 
 
 def _one(*_: object) -> int:
@@ -111,7 +111,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "tree": Algorithm(tree, most_chains, _tree_rows, _tree_chunks, "chunks", allotted=True, auto=True),
     "two-shot": _flat(TWO_SHOT, lambda topology, channels: topology.cards * (2 * topology.cards - 1)),
     "one-shot": _flat(ONE_SHOT, _pairs),
-    "hierarchical-ring": _across(RING),
+    "hierarchical-ring": _across(RING_BY_CHUNK),
 }
 #: Algorithms by collective.
 COLLECTIVES: dict[str, dict[str, Algorithm]] = {"all-reduce": ALGORITHMS}

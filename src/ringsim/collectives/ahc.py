@@ -11,26 +11,17 @@ from math import gcd, lcm
 import numpy as np
 
 from ringsim.collectives import direct
+from ringsim.collectives.exchange import together
 from ringsim.collectives.sketch import Sketch
-from ringsim.collectives.teams import Done, Family, Teams, gate
-from ringsim.schedule import Ints, Schedule
+from ringsim.collectives.teams import Family, Teams, gate
+from ringsim.schedule import Schedule
 from ringsim.topology import Topology
 
 
-def _pieces(sizes: list[int]) -> tuple[int, Ints]:
-    """Equal parts into which every node's cuts fall, and the part at which each piece begins, their number at the end."""
-    parts = lcm(*sizes)
-    return parts, np.unique(np.concatenate([np.arange(size + 1) * (parts // size) for size in sizes]))
-
-
-def teams_across(topology: Topology) -> int:
-    """Pieces of the vector, each with an owner in every node."""
+def pieces(topology: Topology) -> int:
+    """Pieces of the vector, each with one owner in every node."""
     most, last = topology.group, topology.last_group
     return most + last - gcd(most, last)
-
-
-def _together(*finished: Done) -> Done:
-    return Done(*(np.concatenate(part) for part in zip(*finished, strict=True)))
 
 
 def ahc(topology: Topology, chunks: int, across: Family) -> Schedule:
@@ -45,28 +36,28 @@ def ahc(topology: Topology, chunks: int, across: Family) -> Schedule:
         HCCL chooses among NB, NHR and ring, and states its cost for NB.
     """
     nodes, most, last = topology.nodes, topology.group, topology.last_group
-    sizes = [most] * (nodes - 1) + [last]
-    parts, cuts = _pieces([most, last])
-    blocks = across.blocks(nodes)
+    parts, blocks = lcm(most, last), across.blocks(nodes)
     sketch = Sketch(topology.cards, parts * blocks * chunks)
-
-    whole = np.arange(topology.cards - last).reshape(nodes - 1, most) if last < most else np.arange(0)
-    rest = np.arange(topology.cards)[len(whole.ravel()) :]
+    rank, whole = np.arange(topology.cards), (nodes - (last < most)) * most
     inside = [
         Teams(members, 0 * members[:, 0], parts * blocks, chunks, 0 * members[:, 0])
-        for members in (whole.reshape(-1, most), rest.reshape(-1, last))
+        for members in (rank[:whole].reshape(-1, most), rank[whole:].reshape(-1, last))
         if len(members)
     ]
-    first = np.arange(nodes) * most
-    begins, widths = cuts[:-1], np.diff(cuts)
+    # Where the cuts of the nodes fall, in parts of the vector; one team for each piece, those of one width together.
+    cuts = np.unique(np.concatenate([np.arange(size + 1) * (parts // size) for size in (most, last)]))
+    widths, sizes = np.diff(cuts), np.full(nodes, most)
+    sizes[-1] = last
     outside = []
     for width in np.unique(widths):
-        begin = begins[widths == width]
-        owner = first + begin[:, None] * np.array(sizes) // parts
-        outside.append(Teams(owner, begin * blocks * chunks, blocks * int(width), chunks, 0 * begin))
+        which = np.flatnonzero(widths == width)
+        begin = cuts[which]
+        owner = np.arange(nodes) * most + begin[:, None] * sizes // parts
+        # Two cards may own several pieces together: channels keep them apart.
+        outside.append(Teams(owner, begin * blocks * chunks, blocks * int(width), chunks, which))
 
-    gates = gate(sketch, _together(*(direct.reduce_scatter(sketch, team, None) for team in inside)), chunks)
-    summed = _together(*(across.all_reduce(sketch, team, gates) for team in outside))
+    gates = gate(sketch, together([direct.reduce_scatter(sketch, team, None) for team in inside]), chunks)
+    summed = together([across.all_reduce(sketch, team, gates) for team in outside])
     gates = gate(sketch, summed, chunks, gates)
     for team in inside:
         direct.all_gather(sketch, team, gates)

@@ -9,14 +9,14 @@ half of whoever can be reached when the present one is added. Distances 1, 2, 4,
 Where the size is no power of two the members beyond it are folded onto others first and told the sum in the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ringsim.collectives.sketch import Sketch
-from ringsim.collectives.teams import Done, Gate, Stage, Teams, done, gate, wait_at
+from ringsim.collectives.teams import Done, Gate, Stage, Teams, both, done, gate, wait_at
 from ringsim.schedule import Ints
 
 
@@ -46,7 +46,9 @@ def places(partners: Ints) -> Ints:
     everyone = np.arange(size)
     mutual = (np.take_along_axis(partners, partners, axis=1) == everyone).all()
     if size != 1 << steps or not mutual or len(np.unique(place)) < size:
-        raise ValueError("a table of partners has to pair all 2^steps members in every step, and to fall apart in halves")
+        raise ValueError(
+            "a table of partners has to pair all 2^steps members in every step, and to fall apart in halves"
+        )
     return place
 
 
@@ -66,6 +68,11 @@ def all_gather(partners: Ints) -> Stage:
         return _halves(sketch, teams, gates, partners, gather=True)
 
     return stage
+
+
+def in_and_out(partners: Ints) -> Stage:
+    """Halve, then gather the steps backwards."""
+    return both(reduce_scatter(partners), all_gather(partners))
 
 
 def _halves(sketch: Sketch, teams: Teams, gates: Gate, partners: Ints, *, gather: bool) -> Done:
@@ -88,17 +95,21 @@ def _halves(sketch: Sketch, teams: Teams, gates: Gate, partners: Ints, *, gather
     return together([done(teams.members, rows) for rows in arrived])
 
 
-def swap(sketch: Sketch, teams: Teams, gates: Gate, partners: Ints) -> Done:
+def swap(partners: Ints) -> Stage:
     """Swap everything with each partner in turn; each adds what came once his own is out."""
-    for with_whom in partners:
-        rows = sketch.send(
-            teams.members, teams.members[:, with_whom],
-            **teams.columns(), span=teams.blocks, reduces=teams.chunks, parked=True,
-        )  # fmt: skip
-        wait_at(sketch, rows, teams.members, gates)
-        there = done(teams.members, np.stack([rows, rows[:, with_whom]]))
-        gates = gate(sketch, there, teams.chunks, gates)
-    return standing(teams.members, gates)
+
+    def stage(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+        for with_whom in partners:
+            rows = sketch.send(
+                teams.members, teams.members[:, with_whom],
+                **teams.columns(), span=teams.blocks, reduces=teams.chunks, parked=True,
+            )  # fmt: skip
+            wait_at(sketch, rows, teams.members, gates)
+            there = done(teams.members, np.stack([rows, rows[:, with_whom]]))
+            gates = gate(sketch, there, teams.chunks, gates)
+        return standing(teams.members, gates)
+
+    return stage
 
 
 # -- sizes that are no power of two --------------------------------------------------------------------------
@@ -145,6 +156,22 @@ def unfold(sketch: Sketch, folded: Fold, finished: Done) -> Done:
     rows = sketch.send(kept, left, **teams.columns(), span=teams.blocks)
     wait_at(sketch, rows, kept, gates)
     return together([standing(teams.members, gates), done(left, rows)])
+
+
+def folding(stage: Callable[[int], Stage]) -> Stage:
+    """A stage for any size of one for powers of two."""
+
+    def folded_stage(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+        folded = fold(sketch, teams, gates)
+        return unfold(sketch, folded, stage(folded.teams.size)(sketch, folded.teams, folded.gates))
+
+    return folded_stage
+
+
+def alike(members: Ints, base: int, blocks: int, chunks: int, channel: int) -> Teams:
+    """Teams that share one stretch and one channel."""
+    many = len(members)
+    return Teams(members, np.full(many, base), blocks, chunks, np.full(many, channel))
 
 
 # -- lists of what is complete -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 
 from ringsim.collectives import exchange
 from ringsim.collectives.sketch import Sketch
-from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Teams, both
+from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Teams
 from ringsim.schedule import Ints
 
 
@@ -17,21 +17,6 @@ def doubling(size: int) -> Ints:
     """Partners at distances 1, 2, 4, …, shape ``[log2 size, size]``."""
     steps = 1 << np.arange(size.bit_length() - 1)
     return np.arange(size) ^ steps[:, None]
-
-
-def halving_doubling(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
-    """Fold, reduce-scatter, all-gather, unfold."""
-    folded = exchange.fold(sketch, teams, gates)
-    partners = doubling(folded.teams.size)
-    halves = both(exchange.reduce_scatter(partners), exchange.all_gather(partners))
-    return exchange.unfold(sketch, folded, halves(sketch, folded.teams, folded.gates))
-
-
-def recursive_doubling(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
-    """Fold, swap, unfold."""
-    folded = exchange.fold(sketch, teams, gates)
-    swapped = exchange.swap(sketch, folded.teams, folded.gates, doubling(folded.teams.size))
-    return exchange.unfold(sketch, folded, swapped)
 
 
 def reduce_scatter(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
@@ -55,5 +40,7 @@ def _farthest_first(teams: Teams) -> Ints:
 
 #: Sources: R. Rabenseifner, "Optimization of collective reduction operations", 2004; R. Thakur, R. Rabenseifner, W. Gropp,
 #: "Optimization of collective communication operations in MPICH", 2005. HCCL's H-D_R folds the same way.
-HALVING_DOUBLING = Family(halving_doubling, exchange.power, reduce_scatter, all_gather)
-RECURSIVE_DOUBLING = Family(recursive_doubling, lambda size: 1)
+HALVING_DOUBLING = Family(
+    exchange.folding(lambda size: exchange.in_and_out(doubling(size))), exchange.power, reduce_scatter, all_gather
+)
+RECURSIVE_DOUBLING = Family(exchange.folding(lambda size: exchange.swap(doubling(size))), lambda size: 1)

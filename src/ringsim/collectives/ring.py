@@ -3,7 +3,7 @@
 import numpy as np
 
 from ringsim.collectives import layout
-from ringsim.collectives.sketch import Sketch
+from ringsim.collectives.sketch import ALL, Sketch
 from ringsim.collectives.teams import Done, Family, Gate, Teams, done, wait_at
 from ringsim.schedule import Schedule
 from ringsim.topology import Topology
@@ -45,8 +45,34 @@ def all_gather(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
     return _round(sketch, teams, gates, reduce=False, gather=True)
 
 
+def all_reduce_by_chunk(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Twice round, each chunk on a channel of its own: it need not wait at every step for the others of its block.
+
+    That is what lets the stages before and after overlap with this one.
+    """
+    n, chunks, step = teams.size, teams.chunks, teams.width * teams.chunks
+    if n == 1 or chunks == 1:
+        return all_reduce(sketch, teams, gates)
+    chunk = np.arange(chunks)[:, None, None]
+    members, ahead = np.broadcast_arrays(teams.members, np.roll(teams.members, -1, axis=1), chunk)[:2]
+    rows = sketch.send(
+        members, ahead, channel=teams.channel[:, None] * chunks + chunk, base=teams.base[:, None] + chunk,
+        count=2 * (n - 1), reduces=n - 1, first=(np.arange(n) - 1) * step, stride=-step, modulus=n * step,
+        span=teams.width, pitch=chunks,
+    )  # fmt: skip
+    sketch.wait(rows, np.roll(rows, 1, axis=2), 1)
+    if gates is not None:
+        ready = sketch.join(members)
+        sketch.wait(ready, gates[members], -chunk)
+        sketch.wait(rows, ready)
+    around = sketch.join(ahead)
+    sketch.wait(around, rows, ALL)
+    return done(ahead, around, chunk)
+
+
 #: Source: P. Patarasu, X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.
 RING = Family(all_reduce, lambda size: size, reduce_scatter, all_gather)
+RING_BY_CHUNK = RING._replace(all_reduce=all_reduce_by_chunk)
 
 
 def rings(topology: Topology, channels: int, slices: int) -> Teams:

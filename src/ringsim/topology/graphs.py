@@ -1,0 +1,290 @@
+"""A cluster that is any graph: irregular, asymmetric, drawn by hand or exported by another tool.
+
+Nothing is known about it but vertices and edges, so routes are searched and not computed: the way whose latencies and
+sending times of one message of `REFERENCE` bytes add up to least. Any vertex passes traffic on, cards included. The
+search runs on arrays for all sources that are asked for and is remembered; among ways that cost the same each
+connection keeps to one, chosen by the seeded hash of its ends and its channel, as a switch does.
+
+Ranks are vertices here too: cards come first, then switches of a node, then the others. Cards that share a ``node`` are
+one scale-up group, for the software cost of a step; a card whose node is not stated is a node of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.topology.base import Topology, digest
+from ringsim.topology.kinds import LANE, LINK_KINDS, Floats, Ints, TopologyError, flow
+
+#: Bytes of the message by whose sending time ways are compared.
+REFERENCE = 2**16
+
+#: Ways whose costs differ by less than this part are equally good.
+ALIKE = 1e-9
+
+#: Numbers worked on at once while searching and walking back.
+BLOCK = 2**22
+
+#: Up to so many vertices a smallest cut between cards is looked for.
+MOST_CUT = 300
+
+
+@dataclass(frozen=True, eq=False)
+class GraphTopology(Topology):
+    """A cluster read from a graph; `ringsim.topology.reading` makes it.
+
+    Attributes
+    ----------
+    first_vertex, first_edge : tuple of int
+        First vertex of each of `VERTEX_KINDS` and first link of each of `LINK_KINDS`, and the totals.
+    source, target : int arrays, shape ``[links]``
+    rate : float array, shape ``[links]``, bytes/s
+    delay : float array, shape ``[links]``, seconds
+    home : int array, shape ``[vertices]``
+        Node of each vertex, −1 for none.
+    names : tuple of str
+        What the file calls each vertex.
+    """
+
+    first_vertex: tuple[int, ...] = ()
+    first_edge: tuple[int, ...] = ()
+    source: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    target: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    rate: Floats = field(default_factory=lambda: np.zeros(0))
+    delay: Floats = field(default_factory=lambda: np.zeros(0))
+    home: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    names: tuple[str, ...] = ()
+    _found: dict[int, Floats] = field(default_factory=dict)
+
+    @property
+    def server_size(self) -> int:
+        """Cards that share a chassis: those of a node."""
+        return self.group
+
+    @property
+    def scale_up_kind(self) -> str:
+        """Cards of a node reach each other somehow, which is all that ``switch`` promises."""
+        return "switch"
+
+    @property
+    def vertices(self) -> tuple[int, ...]:
+        """First vertex number of each of `VERTEX_KINDS`, and the total."""
+        return self.first_vertex
+
+    @property
+    def first_link(self) -> tuple[int, ...]:
+        """First link number of each of `LINK_KINDS`, and the total."""
+        return self.first_edge
+
+    @property
+    def bandwidth(self) -> Floats:
+        """Rate of each link in bytes/s, shape ``[links]``."""
+        return self.rate
+
+    @property
+    def latency(self) -> Floats:
+        """Latency of each link in seconds, shape ``[links]``."""
+        return self.delay
+
+    @property
+    def scale_up_reduces(self) -> bool:
+        """A graph says nothing about switches that add."""
+        return False
+
+    @property
+    def network_reduces(self) -> bool:
+        """A graph says nothing about switches that add."""
+        return False
+
+    def ends(self) -> tuple[Ints, Ints]:
+        """Source and target vertex of every link, shape ``[links]`` each."""
+        return self.source, self.target
+
+    def node_of_vertex(self) -> Ints:
+        """Node of each vertex; −1 for those between nodes."""
+        return self.home
+
+    def switch_of(self, card: Ints) -> Ints:
+        """Vertex of the scale-up switch next to each rank, the first if there are several; −1 for none."""
+        return self._beside(card, 1, 2)
+
+    def leaf_of(self, card: Ints) -> Ints:
+        """Vertex of the first switch between nodes next to each rank; −1 for none."""
+        return self._beside(card, 3, 6)
+
+    def _beside(self, card: Ints, low: int, high: int) -> Ints:
+        wanted = (self.target >= self.vertices[low]) & (self.target < self.vertices[high])
+        found = np.full(self.vertices[-1], -1)
+        found[self.source[wanted][::-1]] = self.target[wanted][::-1]
+        return found[card]
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the graph and of the protocols that are used on it."""
+        protocols = np.frombuffer(self.fabric.fingerprint().encode(), np.uint8)
+        return digest(protocols, self.source, self.target, self.rate, self.delay, self.home[: self.cards])
+
+    # -- the search ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _cost(self) -> Floats:
+        """Seconds by which ways are compared, shape ``[links]``."""
+        return self.delay + REFERENCE / self.rate
+
+    @cached_property
+    def _into(self) -> tuple[Ints, Ints]:
+        """Links in the order of their targets, shape ``[links]``, and where each target's begin."""
+        order = np.argsort(self.target, kind="stable")
+        return order, np.searchsorted(self.target[order], np.arange(self.vertices[-1] + 1))
+
+    def costs(self, sources: Ints) -> Floats:
+        """Cost of the best way from each source to every vertex, shape ``[sources, vertices]``; infinity for none."""
+        missing = np.array([s for s in np.unique(sources).tolist() if s not in self._found], np.int64)
+        step = max(1, BLOCK // max(1, self.links))
+        for low in range(0, len(missing), step):
+            some = missing[low : low + step]
+            self._found.update(zip(some.tolist(), self._search(some, self._cost), strict=True))
+        return np.stack([self._found[s] for s in np.asarray(sources).tolist()])
+
+    def _search(self, sources: Ints, cost: Floats) -> Floats:
+        """Bellman and Ford's relaxation, of all links and sources at once, until nothing gets shorter."""
+        order, begins = self._into
+        found = np.full((len(sources), self.vertices[-1]), np.inf)
+        found[np.arange(len(sources)), sources] = 0.0
+        reached = np.diff(begins) > 0
+        tail, weight, starts = self.source[order], cost[order], begins[:-1][reached]
+        while len(order):
+            better = found.copy()
+            through = np.minimum.reduceat(found[:, tail] + weight, starts, axis=1)
+            better[:, reached] = np.minimum(better[:, reached], through)
+            if np.array_equal(better, found):
+                break
+            found = better
+        return found
+
+    def routes(self, source: Ints, target: Ints, channel: Ints) -> tuple[Ints, NDArray[np.int32]]:
+        """Route every (source, target, channel), all at once.
+
+        Raises
+        ------
+        TopologyError
+            Where there is no way.
+        """
+        source, target, channel = (np.asarray(a, np.int64) for a in (source, target, channel))
+        order, begins = self._into
+        choice = flow(self.seed, source, target, channel)
+        starts, which = np.unique(source, return_inverse=True)
+        cost = self.costs(starts) if len(starts) else np.zeros((0, self.vertices[-1]))
+        lost = ~np.isfinite(cost[which, target])
+        if lost.any():
+            row = int(lost.argmax())
+            raise TopologyError(f"there is no way from {self.name(int(source[row]))} to {self.name(int(target[row]))}")
+        here, columns, step = target.copy(), [], 0
+        while (here != source).any():
+            taken = np.full(len(source), -1)
+            walking = np.flatnonzero(here != source)
+            for rows in _blocks(walking, np.diff(begins)[here[walking]]):
+                taken[rows] = self._back(cost, which[rows], here[rows], choice[rows] + step, order, begins)
+            columns.append(taken)
+            here = np.where(taken >= 0, self.source[taken], here)
+            step += 1
+        hops = np.stack(columns[::-1], axis=1) if columns else np.empty((len(source), 0), np.int64)
+        kept = hops >= 0
+        offsets = np.zeros(len(source) + 1, np.int64)
+        np.cumsum(kept.sum(axis=1), out=offsets[1:])
+        return offsets, hops[kept].astype(np.int32)
+
+    def _back(self, cost: Floats, which: Ints, here: Ints, choice: Ints, order: Ints, begins: Ints) -> Ints:
+        """One link back along a best way, one of the equally good ones by choice, shape ``[rows]``."""
+        degree = np.diff(begins)[here]
+        row = np.repeat(np.arange(len(here)), degree)
+        link = order[np.arange(len(row)) - np.repeat(np.cumsum(degree) - degree, degree) + np.repeat(begins[here], degree)]
+        before, now = cost[which[row], self.source[link]], cost[which[row], here[row]]
+        # The second condition keeps a walk from turning round where costs differ by next to nothing.
+        good = (before + self._cost[link] <= now * (1 + ALIKE)) & (before < now)
+        row, link = row[good], link[good]
+        count = np.bincount(row, minlength=len(here))
+        with np.errstate(over="ignore"):
+            mixed = (choice.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)
+        return link[np.cumsum(count) - count + mixed.astype(np.int64) % count]
+
+    def name(self, vertex: int) -> str:
+        """Say which vertex it is, as people know it."""
+        if vertex < self.cards:
+            return f"card {vertex}" if self.names[vertex] == str(vertex) else f"card {vertex} ({self.names[vertex]})"
+        return f"switch {self.names[vertex]}"
+
+    # -- for bounds and for people -------------------------------------------------------------------------
+
+    def areas(self) -> Iterator[tuple[str, list[Ints]]]:
+        """Cards, nodes, and the sides of smallest cuts where the graph is small enough to look for them."""
+        own = np.full(self.vertices[-1], -1)
+        own[: self.cards] = np.arange(self.cards)
+        yield "card", [own, self._with_neighbours(own)]
+        if 1 < self.nodes < self.cards:
+            node = np.where(np.arange(len(own)) < self.cards, self.home, -1)
+            yield "node", [node, self._with_neighbours(node)]
+        if self.vertices[-1] <= MOST_CUT:
+            from ringsim.topology.cuts import smallest_cuts
+
+            for side in smallest_cuts(self):
+                yield "cut", [side]
+
+    def _with_neighbours(self, label: Ints) -> Ints:
+        """Draw the line round vertices too that lead to and from one group only, like a card's own NIC."""
+        found = label.copy()
+        for _ in range(2):
+            a, b = found[self.source], found[self.target]
+            others = np.flatnonzero(found < 0)
+            low, high = np.full(len(found), len(found)), np.full(len(found), -2)
+            for ends, beside in ((self.source, b), (self.target, a)):
+                known = beside >= 0
+                np.minimum.at(low, ends[known], beside[known])
+                np.maximum.at(high, ends[known], beside[known])
+            single = others[low[others] == high[others]]
+            if not len(single):
+                break
+            found[single] = low[single]
+        return found
+
+    def nearest_news(self) -> float:
+        """Seconds that news from some card takes to some other: from the first cards to the one farthest from each."""
+        some = np.arange(min(self.cards, 64))
+        return float(self._search(some, self.delay)[:, : self.cards].max())
+
+    def wiring(self) -> tuple[str, str]:
+        """Count the switches."""
+        kinds = f"{self.vertices[-1] - self.cards:,} switches" if self.vertices[-1] > self.cards else "no switch"
+        return f"a graph of {self.cards:,} cards and {kinds}", "routes by latency and bandwidth"
+
+
+def _blocks(rows: Ints, degrees: Ints) -> Iterator[Ints]:
+    """Divide rows so that their links together are few enough to hold."""
+    total = np.cumsum(degrees)
+    edges = np.searchsorted(total, np.arange(BLOCK, total[-1] + BLOCK, BLOCK), "right") if len(total) else []
+    low = 0
+    for edge in edges:
+        high = max(int(edge), low + 1)
+        if low < len(rows):
+            yield rows[low:high]
+        low = high
+    if low < len(rows):
+        yield rows[low:]
+
+
+def kind_of_links(source: Ints, target: Ints, vertices: tuple[int, ...], home: Ints) -> Ints:
+    """Kind of every link by what it joins, shape ``[links]``; `LINK` for what has no name of its own."""
+    what = np.searchsorted(np.array(vertices[1:-1]), np.stack([source, target]), "right")
+    a, b = what
+    same = (home[source] == home[target]) & (home[source] >= 0)
+    found = np.full(len(source), len(LINK_KINDS) - 1)
+    # Pairs of vertex kinds in the order of LINK_KINDS; inside a node everything else is a lane.
+    pairs = {(0, 2): 3, (2, 0): 4, (2, 3): 5, (3, 2): 6, (3, 4): 7, (4, 3): 8, (4, 5): 9, (5, 4): 10, (3, 3): 11}
+    for (one, other), kind in pairs.items():
+        found[(a == one) & (b == other)] = kind
+    found[same & (found == len(LINK_KINDS) - 1)] = LANE
+    found[same & (a == 0) & (b == 1)] = 0
+    found[same & (a == 1) & (b == 0)] = 1
+    return found

@@ -1,0 +1,309 @@
+"""Which firings can go when: wave after wave, in each all that the waves before allow.
+
+That is one timing among many, the one without delay, and it numbers the firings for all checks: an *event* is an index
+into it. Whoever is left over waits in a circle, whatever the timing, because every wait is for something that comes once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.schedule import Ints, Schedule
+
+Bools = NDArray[np.bool_]
+
+#: Steps of a circle that a message spells out.
+MOST_NAMED = 6
+
+
+class ValuesError(Exception):
+    """A schedule that leaves a wrong sum, may leave one, or never ends; the message says where and why."""
+
+
+class Step(NamedTuple):
+    """A firing in a circle, and how it waits for the next one: ``"arrival"``, ``"departure"`` or ``"slot"``."""
+
+    row: int
+    firing: int
+    waits_for: str
+
+
+class StuckError(ValuesError):
+    """Rows that wait for each other for ever.
+
+    Attributes
+    ----------
+    circle : tuple of Step
+        Each waits for the next and the last for the first.
+    """
+
+    def __init__(self, schedule: Schedule, circle: tuple[Step, ...]) -> None:
+        self.circle = circle
+        words = {
+            "arrival": "{}", "departure": "{} to leave before it on the connection", "slot": "a slot until {} is sent",
+        }  # fmt: skip
+        nexts = [*circle[1:], circle[0]]
+        parts = [
+            words[step.waits_for].format(name(schedule, after.row, after.firing))
+            for step, after in zip(circle, nexts, strict=True)
+        ]
+        if len(parts) > MOST_NAMED:
+            parts[MOST_NAMED - 1 : -1] = [f"{len(parts) - MOST_NAMED} more that wait like that"]
+        first = circle[0]
+        super().__init__(
+            f"{name(schedule, first.row)} never reaches firing {first.firing}: it waits in a circle for "
+            + ", which waits for ".join(parts)
+        )
+
+
+class Limit(Protocol):
+    """Something that holds back firings which dependencies would allow."""
+
+    def free(self, rows: Ints, done: Ints) -> Bools:
+        """Which of the rows may fire next, shape of `rows`; `done` says how often every row has."""
+        ...
+
+    def holder(self, row: int, done: Ints) -> int:
+        """A row that has to fire before `row` may."""
+        ...
+
+
+def name(schedule: Schedule, row: int, firing: int | None = None) -> str:
+    """Name a row, or one of its firings, for a message."""
+    source, target = (place(schedule, int(end[row])) for end in (schedule.source, schedule.target))
+    what = f"join at {source}" if schedule.joins[row] else f"{source} → {target}, channel {schedule.channel[row]}"
+    return f"row {row} ({what})" + ("" if firing is None else f" firing {firing}")
+
+
+def place(schedule: Schedule, vertex: int) -> str:
+    """Name a rank by its number, and a switch as one."""
+    return str(vertex) if vertex < schedule.ranks else f"switch {vertex}"
+
+
+def spread(offsets: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Entries of a column that is kept by row: for each the index into `rows`, and that into the column."""
+    begin = offsets[rows]
+    size = offsets[rows + 1] - begin
+    which = np.repeat(np.arange(len(rows)), size)
+    return which, np.arange(len(which)) + np.repeat(begin - np.cumsum(size) + size, size)
+
+
+def waiting(schedule: Schedule) -> Ints:
+    """The row that each dependency belongs to, shape ``[dependencies]``."""
+    return np.repeat(np.arange(schedule.rows), np.diff(schedule.dep_offsets))
+
+
+def by_awaited(schedule: Schedule, keep: Bools | None = None) -> tuple[Ints, Ints]:
+    """Dependencies sorted by the row that is waited for: offsets of shape ``[rows + 1]``, and their numbers.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    keep : bool array, shape ``[dependencies]``, or None
+        Those that count; None for all.
+    """
+    some = np.arange(len(schedule.dep_row)) if keep is None else np.flatnonzero(keep)
+    on = schedule.dep_row[some]
+    offsets = np.zeros(schedule.rows + 1, np.int64)
+    np.cumsum(np.bincount(on, minlength=schedule.rows), out=offsets[1:])
+    return offsets, some[np.argsort(on, kind="stable")]
+
+
+def waves(schedule: Schedule, limit: Limit | None = None) -> Iterator[tuple[Ints, Ints]]:
+    """Fire every row that may, wave after wave, until all are done.
+
+    Yields
+    ------
+    rows, firing : int arrays, shape ``[rows of the wave]``
+        Rows ascend.
+
+    Raises
+    ------
+    StuckError
+        If some never are.
+    """
+    count, lag, after, waits = schedule.count, schedule.dep_lag, schedule.after, waiting(schedule)
+    offsets, awaited = by_awaited(schedule)
+    follower = np.full(schedule.rows, -1)
+    follower[after[after >= 0]] = np.flatnonzero(after >= 0)
+    done, fired = np.zeros(schedule.rows, np.int64), np.zeros(schedule.rows, bool)
+    # What the next firing of each row still waits for. Kept up to date, so a wave costs what it changes, not all rows.
+    missing = _late(schedule, np.arange(schedule.rows), done) + (after >= 0)
+    ready, left = np.flatnonzero(missing == 0), schedule.transfers
+    while len(ready):
+        free = np.ones(len(ready), bool) if limit is None else limit.free(ready, done)
+        rows, held = ready[free], ready[~free]
+        if not len(rows):
+            break
+        firing = done[rows]
+        yield rows, firing
+        left -= len(rows)
+        done[rows] += 1
+        more = done[rows] < count[rows]
+        again, ended = rows[more], rows[~more]
+        missing[again] = _late(schedule, again, done)
+        # Whoever has not fired himself misses one thing less where this was the very firing.
+        fired[rows] = True
+        which, index = spread(offsets, rows)
+        dependency = awaited[index]
+        other = waits[dependency]
+        need = np.minimum(done[other] - lag[dependency], count[rows][which] - 1)
+        freed = other[(need == firing[which]) & ~fired[other] & (done[other] < count[other])]
+        np.subtract.at(missing, freed, 1)
+        fired[rows] = False
+        behind = follower[ended]
+        behind = behind[behind >= 0]
+        missing[behind] -= 1
+        touched = np.concatenate([held, again, freed, behind])
+        ready = np.unique(touched[missing[touched] == 0])
+    if left:
+        raise StuckError(schedule, _circle(schedule, done, limit))
+
+
+def _late(schedule: Schedule, rows: Ints, done: Ints) -> Ints:
+    """How many dependencies the next firing of each of the rows waits for, shape of `rows`."""
+    which, index = spread(schedule.dep_offsets, rows)
+    on = schedule.dep_row[index]
+    late = done[on] <= np.minimum(done[rows][which] - schedule.dep_lag[index], schedule.count[on] - 1)
+    return np.bincount(which[late], minlength=len(rows))
+
+
+def _circle(schedule: Schedule, done: Ints, limit: Limit | None) -> tuple[Step, ...]:
+    """Whoever is stuck waits for somebody stuck: following them long enough ends in the circle."""
+    count, after, on, waits = schedule.count, schedule.after, schedule.dep_row, waiting(schedule)
+    late = done[on] <= np.minimum(done[waits] - schedule.dep_lag, count[on] - 1)
+    blocker = np.where((after >= 0) & (done[after] < count[after]), after, -1)
+    why = np.where(blocker < 0, "slot", "departure")
+    blocker[waits[late]], why[waits[late]] = on[late], "arrival"
+
+    def follow(row: int) -> int:
+        if blocker[row] < 0:
+            assert limit is not None  # nothing else holds back a row that waits for nobody
+            blocker[row] = limit.holder(row, done)
+        return int(blocker[row])
+
+    row = int(np.argmax(done < count))
+    seen: dict[int, int] = {}
+    while row not in seen:
+        seen[row] = len(seen)
+        row = follow(row)
+    circle = list(seen)[seen[row] :]
+    # Begin with the lowest, so that the same fault is named alike wherever it was found.
+    low = circle.index(min(circle))
+    return tuple(Step(row, int(done[row]), str(why[row])) for row in circle[low:] + circle[:low])
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """The firings of a schedule, wave after wave and by row within a wave; an event is an index into the columns.
+
+    Attributes
+    ----------
+    schedule : Schedule
+    row, firing : int32 arrays, shape ``[events]``
+    bounds : int array, shape ``[waves + 1]``
+        Wave *w* are events ``bounds[w]`` up to ``bounds[w + 1]``.
+    """
+
+    schedule: Schedule
+    row: NDArray[np.int32]
+    firing: NDArray[np.int32]
+    bounds: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def waves(self) -> int:
+        """How many there are."""
+        return len(self.bounds) - 1
+
+    @cached_property
+    def wave(self) -> Ints:
+        """Wave of each event, shape ``[events]``."""
+        return np.repeat(np.arange(self.waves), np.diff(self.bounds))
+
+    @cached_property
+    def writer(self) -> Ints:
+        """The event that writes what an event carries, shape ``[events]``: itself, or the join that takes it."""
+        schedule, writer = self.schedule, np.arange(len(self))
+        parks = np.flatnonzero(schedule.parked[self.row])
+        if len(parks):
+            join, taking = taken(schedule, self.row[parks], self.firing[parks])
+            begin = np.cumsum(schedule.count * schedule.joins) - schedule.count * schedule.joins
+            at_join = np.flatnonzero(schedule.joins[self.row])
+            event = np.empty(len(at_join), np.int64)
+            event[begin[self.row[at_join]] + self.firing[at_join]] = at_join
+            writer[parks] = event[begin[join] + taking]
+        return writer
+
+
+def collect(schedule: Schedule) -> Events:
+    """Go through a schedule.
+
+    Raises
+    ------
+    ValuesError
+        If rows wait for each other in a circle, or something that is parked is never taken or by several.
+    """
+    check_parked(schedule)
+    found = [(rows.astype(np.int32), firing.astype(np.int32)) for rows, firing in waves(schedule)]
+    none = np.zeros(0, np.int32)
+    row, firing = (np.concatenate([none, *part]) for part in zip(*found, strict=True)) if found else (none, none)
+    return Events(schedule, row, firing, np.cumsum([0, *(len(rows) for rows, _ in found)]))
+
+
+def _takes(schedule: Schedule) -> Bools:
+    """Dependencies by which a join takes what a row parks at its rank, shape ``[dependencies]``."""
+    waits, on = waiting(schedule), schedule.dep_row
+    found: Bools = schedule.joins[waits] & schedule.parked[on] & (schedule.source[waits] == schedule.target[on])
+    return found
+
+
+def taken(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints]:
+    """Which join takes what firings of rows that park bring, and with which of its firings.
+
+    The first that waits for it or for a later one. A join that names a row twice waits for whichever is later.
+    """
+    takes = np.flatnonzero(_takes(schedule))
+    on, lag = schedule.dep_row[takes], schedule.dep_lag[takes]
+    join, least = np.full(schedule.rows, -1), np.full(schedule.rows, np.iinfo(np.int64).max)
+    join[on] = waiting(schedule)[takes]
+    np.minimum.at(least, on, lag)
+    return join[row], np.maximum(firing + least[row], 0)
+
+
+def check_parked(schedule: Schedule) -> None:
+    """Raise ValuesError unless one join takes whatever is parked."""
+    parked = np.flatnonzero(schedule.parked)
+    if not len(parked):
+        return
+    takes = np.flatnonzero(_takes(schedule))
+    pairs = np.unique(np.stack([schedule.dep_row[takes], waiting(schedule)[takes]]), axis=1)
+    many = np.bincount(pairs[0], minlength=schedule.rows)
+    if (many > 1).any():
+        row = int(np.argmax(many > 1))
+        one, two = pairs[1][pairs[0] == row][:2].tolist()
+        _refuse(schedule, row, 0, f"is taken twice, by {name(schedule, one)} and by {name(schedule, two)}")
+    if (many[parked] < 1).any():
+        row = int(parked[np.argmin(many[parked])])
+        _refuse(schedule, row, 0, "is never taken: no join there waits for it")
+    last = schedule.count[parked] - 1
+    join, taking = taken(schedule, parked, last)
+    short = taking >= schedule.count[join]
+    if short.any():
+        i = int(np.argmax(short))
+        row, late = int(parked[i]), int(taking[i] - schedule.count[join[i]])
+        first = max(int(last[i]) - late, 0)
+        _refuse(schedule, row, first, f"is never taken: {name(schedule, int(join[i]))} fires too seldom")
+
+
+def _refuse(schedule: Schedule, row: int, firing: int, why: str) -> None:
+    _, unit = schedule.carried(np.array([row]), np.array([firing]))
+    where = place(schedule, int(schedule.target[row]))
+    rank = where if where.startswith("switch") else f"rank {where}"
+    raise ValuesError(f"{rank}, unit {unit[0]}: what {name(schedule, row, firing)} parks there {why}")
