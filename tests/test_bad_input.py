@@ -62,7 +62,7 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
     "size empty": (run("--size", ""), "write bytes such as"),
     "size half an element": (run("--size", "10"), "not a whole number of float elements of 4 bytes"),
     "dtype unknown": (run("--dtype", "float32"), "one of int8, uint8"),
-    "algorithm unknown": (run("--algorithm", "rign"), "one of auto, ring, tree"),
+    "algorithm unknown": (run("--algorithm", "rign"), "algorithm = rign: "),
     "protocol unknown": (run("--protocol", "LL"), "one of auto, hccl"),
     "engine unknown": (run("--engine", "fast"), "one of compiled, reference"),
     "rings 0": (run("--rings", "0"), "room for 1 to 8"),

@@ -19,7 +19,7 @@ import pytest
 
 from ringsim import fabric
 from ringsim.fabric import Domain, FabricError, Protocol, available, load, loading, networks
-from ringsim.fabric.keys import known_keys
+from ringsim.fabric.keys import ALGORITHMS, NETWORK_USES, known_keys
 from ringsim.units import parse_number, parse_rate, parse_time
 
 GOOD = """\
@@ -795,6 +795,7 @@ def test_fingerprint_sees_every_number_and_kind(write):
         "domain.lane_bandwidth=26GB/s",
         "domain.efficiency=0.7",
         "domain.latency=0.11us",
+        "domain.server=4",
         "nic.bandwidth=26GB/s",
         "nic.efficiency=0.91",
         "nic.host_bandwidth=28GB/s",
@@ -821,12 +822,141 @@ def test_fingerprint_sees_every_number_and_kind(write):
         ]
     changeable = {key for key, kind in known_keys(("Plain", "Fast")).items() if not kind.fixed}
     tested = {change.partition("=")[0] for change in changes}
-    assert {key for key in changeable - tested if ".Fast." not in key} == {"domain.shape"}
+    others = {key for key in changeable - tested if ".Fast." not in key and not re.search("Plain[.][a-z-]+[.]", key)}
+    # What a switch could do is no time, and a network of another kind has a test of its own.
+    special = {f"network.{key}" for uses in NETWORK_USES.values() for keys in uses for key in keys} - tested
+    assert others == {"domain.shape", "domain.reduces", "network.reduces"} | special
     seen = {load(path).fingerprint()}
     for change in changes:
         extra = ["domain.lanes=2"] if change == "domain.kind=ring" else []
         seen.add(load(path, changes=[change, *extra]).fingerprint())
     assert len(seen) == len(changes) + 1
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_may_have_constants_of_its_own(write, algorithm):
+    ours = load(write(), changes=[f"protocol.Fast.{algorithm}.startup=50us"])
+    assert ours.protocol("Fast", algorithm).startup == 50e-6
+    assert ours.protocol("Fast").startup == 3e-6
+    assert ours.fingerprint() != load(write()).fingerprint()
+
+
+#: A change to each kind of network, and one more change to every key that it has.
+OTHER_NETWORKS = {
+    "leaf-spine": ("oversubscription=2", []),
+    "fat-tree": (
+        "spine_oversubscription=2 wiring=plain",
+        ["spine_oversubscription=3", "wiring=rails", "spine_radix=32", "oversubscription=2"],
+    ),
+    "dual-plane": ("planes=2", ["planes=4"]),
+    "torus": ("links=2", ["links=3", "shape=4x4", "shape=2x8"]),
+    "dragonfly": (
+        "nics_per_switch=4 group_switches=4 global_links=2",
+        ["nics_per_switch=5", "group_switches=5", "global_links=3", "groups=5"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_NETWORKS)
+def test_networks_of_other_kinds(write, kind):
+    base, more = OTHER_NETWORKS[kind]
+    start = [f"network.kind={kind}", *(f"network.{change}" for change in base.split())]
+    seen = {load(write(), changes=[*start, *(f"network.{change}" for change in changes)]).fingerprint()
+            for changes in ([], *([change] for change in more))}  # fmt: skip
+    assert len(seen) == len(more) + 1
+    assert {key.partition("=")[0] for key in [*base.split(), *more]} <= {k for keys in NETWORK_USES[kind] for k in keys}
+
+
+#: Replacements that make another network of the good file.
+DRAGONFLY = (
+    ('"rail-leaf-spine"', '"dragonfly"'),
+    ('oversubscription = [1, "toy sheet"]\n', 'nics_per_switch = [4, "toy"]\ngroup_switches = [4, "toy"]\n'
+     'global_links = [2, "toy"]\n'),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edits", "where", "what"),
+    [
+        ([('oversubscription = [1, "toy sheet"]\n', "")], "network.oversubscription = (missing)",
+         "a rail-leaf-spine network needs it; write oversubscription = [value, "),
+        ([('"rail-leaf-spine"', '"fat-tree"\nspine_oversubscription = [1, "toy"]')], "network.wiring = (missing)",
+         'write wiring = "..."'),
+        ([('"rail-leaf-spine"', '"fat-tree"\nwiring = "bundles"')], "network.wiring = bundles", "plain, rails"),
+        ([('"rail-leaf-spine"', '"torus"\nlinks = [1, "toy"]')], "network.oversubscription = 1",
+         "a torus network has no such thing; leave it out; it has links, shape"),
+        ([('"rail-leaf-spine"', '"rail-leaf-spine"\nplanes = [2, "toy"]')], "network.planes = 2", "no such thing"),
+        ([('"rail-leaf-spine"', '"dual-plane"\nplanes = [1, "toy"]')], "network.planes = 1", "write 2 or more"),
+        ([('"rail-leaf-spine"', '"dual-plane"\nplanes = [0, "toy"]')], "network.planes = 0", "too small"),
+        ([('"rail-leaf-spine"', '"torus"\nlinks = [1, "toy"]\nshape = [[4, 0], "toy"]')], "network.shape = [4, 0]",
+         "the side 0 is too small"),
+        ([*DRAGONFLY, ("radix = [64,", "radix = [8,")], "network.radix = 8",
+         "4 NICs, 3 links to its group and 2 to other groups, 9 ports in all; write 9 or more"),
+        ([('["0.1us", "toy measurement"]', '["0.1us", "x"]\nreduces = [1, "x"]')],
+         "domain.reduces = 1", "neither true nor false; write true or false"),
+        ([("size = [8, \"toy sheet\"]", "size = [8, \"toy sheet\"]\nserver = [9, \"toy\"]")], "domain.server = 9",
+         "a chassis with more cards than its domain, which holds 8; write 8 or less"),
+    ],
+)  # fmt: skip
+def test_networks_are_told_what_they_need_and_nothing_else(write, edits, where, what):
+    path = write(*edits)
+    said = message(load, path)
+    assert said.startswith(f"{path}: {where}")
+    assert what in said
+
+
+def test_a_network_changed_by_hand_forgets_what_it_has_no_use_for(write):
+    changes = ["network.kind=torus", "network.links=2"]
+    assert load(write(), changes=changes).network.oversubscription is None
+    said = message(load, write(), changes=["network.kind=torus"])
+    assert said == "--set: network.links = (missing): a torus network needs it; change network.links too"
+    said = message(load, write(), changes=[*changes, "network.planes=2"])
+    assert said.startswith("--set: network.planes = 2: a torus network has no such thing")
+
+
+def test_switches_that_reduce(write):
+    path = write(('latency = ["0.1us", "toy measurement"]', 'latency = ["0.1us", "x"]\nreduces = [true, "x"]'))
+    assert load(path).domain.reduces
+    assert not load(path).network.reduces
+    assert not load(path, changes=["domain.reduces=false"]).domain.reduces
+    assert load(write(), changes=["network.reduces=true"]).network.reduces
+    assert load(path).fingerprint() == load(write()).fingerprint(), "no time is changed by it"
+    can = {name for name in available() if load(name).domain.reduces}
+    assert can == {"nvlink4", "nvlink4-h800", "nvlink5"}
+    sharp = {name for name in networks() if load("hccs", network=name).network.reduces}
+    assert sharp == {name for name in networks() if name.startswith("ib-")}
+
+
+@pytest.mark.parametrize(("name", "measured"), [("nvlink4", 270.3), ("nvlink4-h800", 215 * 8 / 14), ("nvlink5", 478.9)])
+def test_reduction_in_the_switch_adds_up_to_nccl_s_constants(name, measured):
+    """25 us for an all-reduce in a node and 18 us between nodes.
+
+    A card sends its contributions and an eighth of the sum, so what eight cards were measured at counts 9/8 on the wire.
+    """
+    ours = load(name)
+    nvls = ours.protocol("Simple", "in-switch")
+    assert nvls.startup == 0.0
+    assert 4 * nvls.step_scale_up + 2 * ours.domain.latency == pytest.approx(25e-6, rel=1e-12)
+    across = 2 * nvls.step_network + 2 * ours.nic.latency + ours.network.switch_latency
+    assert across == pytest.approx(18e-6, rel=1e-12)
+    efficiency = 0.74 if name == "nvlink5" else 0.85
+    assert nvls.limit_scale_up == pytest.approx(efficiency * ours.domain.card_bandwidth, rel=1e-4)
+    assert nvls.limit_scale_up * 8 / 9 == pytest.approx(measured * 1e9, rel=0.04)
+
+
+def test_super_nodes():
+    rack, pod = load("nvlink5").domain, load("hccs-910c").domain
+    assert (rack.size, rack.server, rack.kind) == (72, 4, "switch")
+    assert (pod.size, pod.server, pod.kind) == (768, 16, "switch")
+    assert load("hccs-910c").protocol("hccl") == load("hccs").protocol("hccl")
+    limits = [load("nvlink5").protocol("LL", name).limit_scale_up for name in ("ring", "tree")]
+    assert limits == [564e9, 282e9], "llMaxBws of Blackwell"
+
+
+def test_fingerprints_of_older_files_stay():
+    """Results are kept by them; a new key that nobody states must not make them worthless."""
+    assert load("hccs").fingerprint().startswith("47431698dcc2cd95")
+    assert load("nvlink3").fingerprint().startswith("80ad52a58c49")
 
 
 def test_fingerprint_of_a_change_and_of_a_file_agree(write):
@@ -837,9 +967,14 @@ def test_fingerprint_of_a_change_and_of_a_file_agree(write):
 
 # --- the shipped files --------------------------------------------------------------------------------
 
-SHIPPED = ["hccs", "infinity-fabric", "nvlink3", "nvlink3-a800", "nvlink4", "nvlink4-h800"]
-SHIPPED_NETWORKS = ["ib-hdr", "ib-ndr", "roce-200g", "roce-400g"]
-NCCL_LIKE = [name for name in SHIPPED if name != "hccs"]
+SHIPPED = [
+    "hccs", "hccs-910c", "infinity-fabric", "nvlink3", "nvlink3-a800", "nvlink4", "nvlink4-h800", "nvlink5",
+]  # fmt: skip
+SHIPPED_NETWORKS = [
+    "ib-hdr", "ib-hdr-dragonfly", "ib-ndr", "ib-xdr", "roce-200g", "roce-400g", "roce-400g-dual-plane",
+    "roce-400g-fat-tree", "roce-400g-torus",
+]  # fmt: skip
+NCCL_LIKE = [name for name in SHIPPED if not name.startswith("hccs")]
 
 
 def test_what_is_shipped():
@@ -905,13 +1040,15 @@ def test_sources_reach_the_fabric(name):
         ("nvlink4", 900, 370.8, "switch"),
         ("nvlink4-h800", 400, 164.8, "switch"),
         ("infinity-fabric", 896, 333.9, "full-mesh"),
+        ("nvlink5", 1800, 721.8, "switch"),
+        ("hccs-910c", 392, 195.0, "switch"),
     ],
 )
 def test_scale_up_figures(name, vendor, effective, kind):
     domain = load(name).domain
     assert domain.datasheet_bandwidth == pytest.approx(vendor * 1e9, rel=1e-12)
     assert domain.card_bandwidth == pytest.approx(effective * 1e9, rel=1e-12)
-    assert (domain.kind, domain.size) == (kind, 8)
+    assert (domain.kind, domain.size) == (kind, {"nvlink5": 72, "hccs-910c": 768}.get(name, 8))
 
 
 @pytest.mark.parametrize(
@@ -921,6 +1058,7 @@ def test_scale_up_figures(name, vendor, effective, kind):
         ("ib-ndr", 50, 48.5, 64, "spread", 0.6),
         ("roce-200g", 25, 20.0, 64, "spread", 1.5),
         ("roce-400g", 50, 40.0, 64, "spread", 1.5),
+        ("ib-xdr", 100, 97.0, 144, "spread", 0.6),
     ],
 )
 def test_network_figures(name, rate, effective, radix, routing, way):
@@ -1011,7 +1149,7 @@ def test_readme_shows_the_right_numbers():
     for key, kind in known_keys(("NAME",)).items():
         if key.count(".") < 3:
             assert f"`{key}`" in readme or f"`{key.replace('protocol.NAME.', '')}`" in readme, key
-            assert kind.sourced or key.rpartition(".")[2] in ("name", "title", "kind", "routing", "share")
+            assert kind.sourced or key.rpartition(".")[2] in ("name", "title", "kind", "routing", "share", "wiring")
 
 
 def test_loading_pulls_in_nothing_heavy():

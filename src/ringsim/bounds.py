@@ -71,9 +71,12 @@ def _slowest_cut(topology: Topology, collective: str, root: int, *, in_switch: b
     adders = _adders(topology) if in_switch else np.zeros(0, np.int64)
     found = 0.0
     for _, drawn in topology.areas():
-        out, into, outside = _capacities(topology, drawn, source, target, adders)
         cards = np.bincount(drawn[0][: topology.cards])
-        found = max(found, _per_byte(collective, out, into, cards, int(drawn[0][root]), outside=outside))
+        out, into, outside = _capacities(topology, drawn, len(cards), source, target, adders)
+        # A part of the hardware that holds no card asks for nothing.
+        some = cards > 0
+        home = int(np.cumsum(some)[drawn[0][root]]) - 1
+        found = max(found, _per_byte(collective, out[some], into[some], cards[some], home, outside=outside))
     return found
 
 
@@ -86,7 +89,7 @@ def _adders(topology: Topology) -> Ints:
 
 
 def _capacities(
-    topology: Topology, drawn: list[Ints], source: Ints, target: Ints, adders: Ints
+    topology: Topology, drawn: list[Ints], groups: int, source: Ints, target: Ints, adders: Ints
 ) -> tuple[Floats, Floats, bool]:
     """Rates out of and into each group, wherever the line around it is drawn best, and whether an adder is outside."""
     ways_out: list[Floats] = []
@@ -95,9 +98,8 @@ def _capacities(
     for label in drawn:
         leaving, entering = label[source], label[target]
         crossing = leaving != entering
-        groups = int(label.max()) + 1
         for ends, ways in ((leaving, ways_out), (entering, ways_in)):
-            counts = crossing & (ends >= 0)
+            counts = crossing & (ends >= 0) & (ends < groups)
             through = np.bincount(ends[counts], weights=topology.bandwidth[counts], minlength=groups)
             ways.append(through.astype(np.float64))
         outside |= bool((label[adders] < 0).any())

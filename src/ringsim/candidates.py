@@ -1,6 +1,6 @@
 """What could answer a question: algorithms, channel counts and protocols, each priced and with the least it can take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import product
@@ -8,10 +8,11 @@ from typing import Protocol as Shape
 
 import numpy as np
 
-from ringsim.collectives import COLLECTIVES, CollectiveError
+from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
 from ringsim.program import Program, price
 from ringsim.question import Question, StudyError
 from ringsim.result import Case
+from ringsim.selection import SelectionError, resolve
 from ringsim.topology import LINK_KINDS, Topology
 
 #: Programs with more rows than this are priced again when it is their turn rather than kept until then.
@@ -57,7 +58,7 @@ class Candidate:
 
     def priced(self, topology: Topology, timer: Timer) -> Program:
         """Return the program."""
-        return self.program or _program(self.case, topology, timer)
+        return self.program or program_of(self.case, topology, timer)
 
 
 def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator[Candidate]:
@@ -68,39 +69,77 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
     StudyError
         If the question asks for what this cluster or algorithm does not have.
     """
-    sheet = topology.fabric
-    size, count = question.payload()
     known = COLLECTIVES[question.collective]
-    names = tuple(n for n in known if known[n].auto) if question.algorithm == "auto" else (question.algorithm,)
-    protocols = tuple(sheet.protocols) if question.protocol == "auto" else (question.protocol,)
-    pieces_of = {"slices": question.slices, "chunks": question.chunks}
-    used = {known[name].piece for name in names}
-    for piece, value in pieces_of.items():
+    names, refused = _names(question, known), []
+    _check(question, topology, {name: known[name] for name in names})
+    for name in names:
+        try:
+            yield from _ways(question, topology, timer, name, known[name])
+        except CollectiveError as error:
+            # Whoever asks for all asks for those that this cluster has room for.
+            if question.algorithm != "all":
+                raise StudyError(f"algorithm = {name}: {error}") from error
+            refused.append(name)
+    if len(refused) == len(names):
+        raise StudyError(f"algorithm = all: none of {', '.join(names)} can be laid over this cluster")
+
+
+def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...]:
+    """Algorithms that the question asks for."""
+    if question.algorithm in ("auto", "all"):
+        return tuple(name for name in known if known[name].auto or question.algorithm == "all")
+    try:
+        return resolve(question.algorithm, question.collective, tuple(known))
+    except SelectionError as error:
+        raise StudyError(f"algorithm = {error}") from error
+
+
+def _check(question: Question, topology: Topology, asked: Mapping[str, Algorithm]) -> None:
+    """Refuse pieces that no algorithm has and rings that there is no room for."""
+    used = {algorithm.piece for algorithm in asked.values()}
+    for piece, value in (("slices", question.slices), ("chunks", question.chunks)):
         if value is not None and piece not in used:
             raise StudyError(
-                f"{piece} = {value}: {question.algorithm} has no {piece}; it is cut into {' or '.join(used)}"
+                f"{piece} = {value}: {question.algorithm} has no {piece}; it is cut into {' or '.join(sorted(used))}"
             )
-    most = {name: known[name].channels(topology) for name in names}
-    if question.rings is not None and not 1 <= question.rings <= max(most.values()):
-        raise StudyError(
-            f"rings = {question.rings}: {sheet.name} with {topology.cards} cards has room for 1 to {max(most.values())} "
-            "that share no lane"
-        )
-    for name, protocol in product(names, protocols):
-        algorithm, constants = known[name], sheet.protocol(protocol, name)
-        for channels in _channels(question, most[name]):
-            pieces = pieces_of[algorithm.piece] or algorithm.pieces(topology, channels, constants, size)
-            case = Case(
-                fabric=sheet.name, network=sheet.network.name, fingerprint=sheet.fingerprint(),
-                cards=topology.cards, domain=topology.group, nodes=topology.nodes,
-                collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
-                bytes=size, count=count, dtype=question.dtype, engine=question.engine,
-                jump=question.jump and question.engine == "compiled", seed=question.seed,
-                changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
-            )  # fmt: skip
-            program = _program(case, topology, timer)
-            found = Candidate(case, *_floor(program, topology), program.transfers, program.wire_bytes, program)
-            yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
+    if question.rings is not None:
+        most = max(_most(algorithm, topology) for algorithm in asked.values())
+        if not 1 <= question.rings <= most:
+            raise StudyError(
+                f"rings = {question.rings}: {topology.fabric.name} with {topology.cards} cards has room for 1 to {most} "
+                "that share no lane"
+            )
+
+
+def _most(algorithm: Algorithm, topology: Topology) -> int:
+    """The most channels, one where it does not fit at all: that is said when it is laid."""
+    try:
+        return algorithm.channels(topology)
+    except CollectiveError:
+        return 1
+
+
+def _ways(
+    question: Question, topology: Topology, timer: Timer, name: str, algorithm: Algorithm
+) -> Iterator[Candidate]:
+    """One algorithm with every protocol and every number of channels that is asked for."""
+    sheet = topology.fabric
+    size, count = question.payload()
+    asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
+    protocols = tuple(sheet.protocols) if question.protocol == "auto" else (question.protocol,)
+    for protocol, channels in product(protocols, _channels(question, algorithm.channels(topology))):
+        pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
+        case = Case(
+            fabric=sheet.name, network=sheet.network.name, fingerprint=sheet.fingerprint(),
+            cards=topology.cards, domain=topology.group, nodes=topology.nodes,
+            collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
+            bytes=size, count=count, dtype=question.dtype, engine=question.engine,
+            jump=question.jump and question.engine == "compiled", seed=question.seed,
+            changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
+        )  # fmt: skip
+        program = program_of(case, topology, timer)
+        found = Candidate(case, *_floor(program, topology), program.transfers, program.wire_bytes, program)
+        yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 
 
 def _channels(question: Question, most: int) -> tuple[int, ...]:
@@ -110,13 +149,11 @@ def _channels(question: Question, most: int) -> tuple[int, ...]:
     return (most, 1) if question.algorithm == "auto" and most > 1 else (most,)
 
 
-def _program(case: Case, topology: Topology, timer: Timer) -> Program:
+def program_of(case: Case, topology: Topology, timer: Timer) -> Program:
+    """Lay out and price what a case simulates."""
     with timer("schedule"):
         algorithm = COLLECTIVES[case.collective][case.algorithm]
-        try:
-            schedule = algorithm.build(topology, case.channels, case.pieces)
-        except CollectiveError as error:
-            raise StudyError(f"algorithm = {case.algorithm}: {error}") from error
+        schedule = algorithm.build(topology, case.channels, case.pieces)
     with timer("route and price"):
         constants = topology.fabric.protocol(case.protocol, case.algorithm)
         return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted)

@@ -163,8 +163,6 @@ def _routes(schedule: Schedule, topology: Topology) -> tuple[Ints, NDArray[np.in
 
 def _inside(schedule: Schedule, topology: Topology) -> NDArray[np.bool_]:
     """Rows that stay inside a node: between its cards, or to and from its switch."""
-    switches = topology.cards, topology.cards + topology.switches
-    ends = np.stack([schedule.source, schedule.target])
-    at_switch = ((ends >= switches[0]) & (ends < switches[1])).any(axis=0)
-    cards = (ends < topology.cards).all(axis=0)
-    return at_switch | (cards & (ends[0] // topology.group == ends[1] // topology.group))
+    node = topology.node_of_vertex()
+    source, target = node[schedule.source], node[schedule.target]
+    return np.asarray((source == target) & (source >= 0))

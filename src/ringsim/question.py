@@ -1,11 +1,15 @@
 """What can be asked: every input of a simulation with its default, and the words for what is wrong with it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ringsim.engines import ENGINES, EngineName
 from ringsim.fabric import Fabric
 from ringsim.units import UnitError, parse_size
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 #: Bytes of an element, by nccl-tests' names.
 DTYPES = {
@@ -27,15 +31,18 @@ class Question:
 
     Attributes
     ----------
-    fabric : str or Fabric
-        Name of a shipped fabric, path of a TOML file, or one already loaded.
-    cards : int
+    fabric : str, Fabric or None
+        Name of a shipped fabric, path of a TOML file, or one already loaded. With a graph it only says what software
+        costs, and None says that it costs nothing.
+    cards : int or None
+        A graph has as many as it has.
     size : int or str
         Bytes of the vector on each rank, or text such as ``"64M"``.
     collective : str
         A key of `COLLECTIVES`.
     algorithm : str
-        A name in ``COLLECTIVES[collective]``, or ``"auto"`` for the fastest of those that libraries choose among.
+        A name in ``COLLECTIVES[collective]``; ``"auto"`` for the faster of ring and tree, or ``"all"`` for the fastest there
+        is; or what NCCL_ALGO or HCCL_ALGO may hold.
     rings : int or None
         Channels side by side; None for the most that do not get in each other's way.
     slices, chunks : int or None
@@ -44,6 +51,8 @@ class Question:
         Cards per scale-up domain instead of the fabric's.
     network : str or None
         Another scale-out network under the same cards, by name or path.
+    graph : str, NetworkX graph or None
+        The cluster itself, as a GraphML or node-link JSON file or an object, instead of one laid out from the fabric.
     protocol : str
         One of the fabric's, or ``"auto"`` for the fastest.
     engine : str
@@ -58,8 +67,8 @@ class Question:
         ``KEY=VALUE`` for numbers of the fabric file.
     """
 
-    fabric: str | Fabric
-    cards: int
+    fabric: str | Fabric | None
+    cards: int | None
     size: int | str = "1G"
     collective: str = "all-reduce"
     algorithm: str = "auto"
@@ -68,6 +77,7 @@ class Question:
     chunks: int | None = None
     domain: int | str | None = None
     network: str | None = None
+    graph: "str | nx.Graph[Any] | None" = None
     protocol: str = "auto"
     engine: EngineName = "compiled"
     jump: bool = True
@@ -75,15 +85,13 @@ class Question:
     seed: int = 0
     changes: Sequence[str] = ()
 
-    def checked(self, collectives: Mapping[str, Iterable[str]], protocols: Iterable[str]) -> "Question":
+    def checked(self, collectives: Iterable[str], protocols: Iterable[str] | None = None) -> "Question":
         """Return the question itself if its words are known.
 
         Parameters
         ----------
-        collectives : mapping
-            From the name of each collective to those of its algorithms.
-        protocols : iterable of str
-            Names of the fabric's protocols.
+        collectives, protocols : iterables of str
+            Names of what there is; protocols are not looked at while they are not known.
 
         Raises
         ------
@@ -93,8 +101,14 @@ class Question:
         _choice("dtype", self.dtype, DTYPES)
         _choice("engine", self.engine, ENGINES)
         _choice("collective", self.collective, collectives)
-        _choice("algorithm", self.algorithm, ("auto", *collectives[self.collective]))
-        _choice("protocol", self.protocol, ("auto", *protocols))
+        if protocols is not None:
+            _choice("protocol", self.protocol, ("auto", *protocols))
+        if self.graph is None and (self.fabric is None or self.cards is None):
+            raise StudyError("fabric and cards say what to build; only a graph does without them")
+        if self.graph is not None:
+            for name, given in (("cards", self.cards), ("domain", self.domain), ("network", self.network)):
+                if given is not None:
+                    raise StudyError(f"{name} = {given}: a graph says itself what it is made of; leave {name} out")
         for name, value in (("slices", self.slices), ("chunks", self.chunks)):
             if value is not None and not 1 <= value <= MOST_PIECES:
                 raise StudyError(f"{name} = {value}: between 1 and {MOST_PIECES:,}")

@@ -15,7 +15,7 @@ from ringsim.collectives import COLLECTIVES, Algorithm
 from ringsim.fabric import Protocol
 from ringsim.result import Result
 from ringsim.study import Answer
-from ringsim.topology import Topology
+from ringsim.topology import GraphTopology, Topology
 from ringsim.units import format_rate, format_size, format_time
 
 #: Columns that the labels of the header take.
@@ -26,6 +26,8 @@ WORDS = {
     "card→switch": "scale-up links", "switch→card": "scale-up links", "lane": "scale-up lanes",
     "card→nic": "host links", "nic→card": "host links", "nic→leaf": "NIC ports", "leaf→nic": "NIC ports",
     "leaf→spine": "trunks between leaf and spine", "spine→leaf": "trunks between leaf and spine",
+    "spine→core": "trunks between spine and core", "core→spine": "trunks between spine and core",
+    "leaf→leaf": "cables between switches", "link": "links",
 }  # fmt: skip
 
 
@@ -60,12 +62,15 @@ def header(answer: Answer) -> list[Line]:
 def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     topology, sheet, best = answer.topology, answer.fabric, answer.best
     yield "fabric", f"{sheet.name}: {sheet.title}"
-    yield "cluster", _cluster(topology)
-    yield "scale-up", _scale_up(topology)
-    if topology.nodes > 1:
-        yield from _network(topology)
+    if isinstance(topology, GraphTopology):
+        yield from _drawn(topology)
     else:
-        yield "network", "not used: one scale-up domain holds every card"
+        yield "cluster", _cluster(topology)
+        yield "scale-up", _scale_up(topology)
+        if topology.nodes > 1:
+            yield from _network(topology)
+        else:
+            yield "network", "not used: one scale-up domain holds every card"
     protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
     yield "algorithm", _algorithm(answer)
     yield "protocol", _protocol(protocol, topology.nodes)
@@ -120,25 +125,24 @@ def _scale_up(topology: Topology) -> str:
 
 def _network(topology: Topology) -> Iterator[tuple[str, str]]:
     nic, network = topology.fabric.nic, topology.fabric.network
-    switches = f"{counted(topology.leaves, 'leaf', 'leaves')} of {network.radix} ports"
-    if topology.spines:
-        switches += f", {counted(topology.spines, 'spine')}"
-    down, up = topology.ports
-    parts = [
-        f"{network.name}: {'rails, ' if topology.railed else ''}{switches}",
-        "non-blocking" if down == up else f"{down} ports down, {up} up: oversubscribed {down / up:.3g}:1",
-        f"{format_time(network.switch_latency)} a switch",
-    ]
-    yield "network", "; ".join(parts)
-    if topology.leaves > network.radix:
+    wires, cost = topology.wiring()
+    yield "network", f"{network.name}: {wires}; {cost}; {format_time(network.switch_latency)} a switch"
+    if topology.ports != (0, 0) and topology.spines and topology.leaves > network.radix and not topology.cores:
         yield "", "each spine stands for a further non-blocking tier: there are more leaves than it has ports"
     rate = _effective(nic.bandwidth, nic.efficiency)
     yield "nic", f"{rate}; {format_rate(nic.host_bandwidth)} to the card; {format_time(nic.latency)} a side"
     if network.routing == "hash":
         by = f"its ends, its channel and seed {topology.seed}"
-        yield "routing", f"hash: a connection keeps one spine, chosen by {by}"
+        yield "routing", f"hash: a connection keeps one path, chosen by {by}"
     else:
-        yield "routing", "spread: the cables of a leaf to all spines act as one trunk, by planned or adaptive paths"
+        yield "routing", "spread: cables between the same two tiers act as one trunk, by planned or adaptive paths"
+
+
+def _drawn(topology: GraphTopology) -> Iterator[tuple[str, str]]:
+    wires, routes = topology.wiring()
+    rates = sorted({format_rate(rate) for rate in (topology.rate.min(), topology.rate.max())})
+    yield "cluster", f"{wires}; {counted(topology.links, 'directed link')} of {' to '.join(rates)}"
+    yield "routing", f"{routes}; among equals one path for each connection, by its ends, its channel and seed {topology.seed}"
 
 
 def _algorithm(answer: Answer) -> str:

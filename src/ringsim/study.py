@@ -15,11 +15,12 @@ from ringsim import fabric as fabrics
 from ringsim import memory
 from ringsim import topology as topologies
 from ringsim.bounds import lower_bound
-from ringsim.candidates import Candidate, candidates
+from ringsim.candidates import Candidate, candidates, program_of
 from ringsim.collectives import COLLECTIVES
 from ringsim.engines import run as run_program
 from ringsim.fabric import Fabric
 from ringsim.question import DTYPES, Question, StudyError
+from ringsim.program import Program
 from ringsim.result import Case, Result
 from ringsim.topology import Topology
 from ringsim.trace import Trace
@@ -54,6 +55,10 @@ class Answer:
         """The data sheet, changes included."""
         return self.topology.fabric
 
+    def program(self) -> Program:
+        """Lay out and price the best candidate again, to see which link carries what."""
+        return program_of(self.best.case, self.topology, _Timer())
+
 
 Progress = Callable[[Case, int, int], None]
 Notice = Callable[[str], None]
@@ -83,12 +88,14 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
     timer = _Timer()
     with timer("load"):
         sheet = _load(question)
-        question.checked(COLLECTIVES, sheet.protocols).payload()
+        question.checked(COLLECTIVES)
+        question.payload()
     with timer("build"):
-        topology = topologies.build(sheet, question.cards, domain=question.domain, seed=question.seed)
+        topology = _build(question, sheet)
+        question.checked(COLLECTIVES, topology.fabric.protocols)
         memory.check(question, topology)
         size, _ = question.payload()
-        bound = lower_bound(topology, size, _least_startup(sheet, question.collective))
+        bound = lower_bound(topology, size, _least_startup(topology.fabric, question.collective))
     results: list[Result] = []
     best: Result | None = None
     for candidate in sorted(candidates(question, topology, timer), key=lambda c: c.floor):
@@ -103,13 +110,13 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
     return Answer(best, tuple(results), topology, timer.spent)
 
 
-def run(fabric: str | Fabric, cards: int, **options: object) -> Result:
-    """Simulate one all-reduce and return the fastest candidate's result.
+def run(fabric: str | Fabric | None = None, cards: int | None = None, **options: object) -> Result:
+    """Simulate one collective and return the fastest candidate's result.
 
     Parameters
     ----------
-    fabric : str or Fabric
-    cards : int
+    fabric : str, Fabric or None
+    cards : int or None
     **options
         The other fields of `Question`: ``size="1G"``, ``algorithm="auto"``, ``rings=8``, ``domain="all"``, …
 
@@ -123,7 +130,22 @@ def run(fabric: str | Fabric, cards: int, **options: object) -> Result:
     return answer(Question(fabric, cards, **options)).best  # type: ignore[arg-type]
 
 
-def _load(question: Question) -> Fabric:
+def _build(question: Question, sheet: Fabric | None) -> Topology:
+    """Lay out the cluster, or read it."""
+    if isinstance(question.graph, str):
+        return topologies.load_graph(question.graph, fabric=sheet, seed=question.seed)
+    if question.graph is not None:
+        return topologies.from_graph(question.graph, fabric=sheet, seed=question.seed)
+    assert sheet is not None  # `checked` has seen to both
+    assert question.cards is not None
+    return topologies.build(sheet, question.cards, domain=question.domain, seed=question.seed)
+
+
+def _load(question: Question) -> Fabric | None:
+    if question.fabric is None:
+        if question.changes:
+            raise StudyError("changes are of a fabric's numbers, and there is no fabric")
+        return None
     if isinstance(question.fabric, Fabric):
         if question.network or question.changes:
             raise StudyError(

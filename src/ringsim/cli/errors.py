@@ -9,7 +9,7 @@ import click
 
 
 class BadFile(click.ClickException):
-    """A fabric or network file that cannot be used: the command line was right, the file is not."""
+    """A fabric, a network or a graph that cannot be used: the command line was right, the file is not."""
 
 
 def printable(text: str) -> str:
@@ -38,8 +38,8 @@ def silence_stdout() -> None:
 
 
 @contextmanager
-def explained(fabric: str, network: str | None = None) -> Iterator[None]:
-    """Turn the errors of a question about this fabric and network into those of a command line."""
+def explained(fabric: str | None, network: str | None = None, graph: str | None = None) -> Iterator[None]:
+    """Turn the errors of a question about this fabric and network, or this graph, into those of a command line."""
     from ringsim.fabric import FabricError, load
 
     try:
@@ -47,6 +47,8 @@ def explained(fabric: str, network: str | None = None) -> Iterator[None]:
     except FabricError as error:
         # Names were checked when the command line was read. So a file is to blame, unless the files alone are
         # fine: then it is a --set.
+        if fabric is None or (graph is not None and str(error).startswith(graph)):
+            raise BadFile(str(error)) from None
         try:
             load(fabric, network=network)
         except FabricError:

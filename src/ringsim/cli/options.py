@@ -72,7 +72,7 @@ class DataName(_Type):
 
         # The same rule as in `ringsim.fabric.load`.
         written = str(value)
-        if written.endswith(".toml") or Path(written).name != written or written in self._known():
+        if written.endswith(".toml") or is_graph(written) or Path(written).name != written or written in self._known():
             return written
         right = f"{suggest(written, self._known())}; or give the path of a TOML file"
         raise click.ClickException(f"{self.name} = {written}: there is no {self.name} of this name; {right}")
@@ -198,3 +198,12 @@ FABRIC = DataName("fabric", _fabrics)
 NETWORK = DataName("network", _networks)
 CARDS = Whole("cards", _cards)
 DOMAIN = Whole("domain", "a number of cards, or 'all' for one domain that holds every card", words="all")
+
+
+#: Endings of files that hold a graph rather than a data sheet.
+GRAPHS = (".graphml", ".xml", ".json")
+
+
+def is_graph(name: str) -> bool:
+    """Whether a name on the command line is that of a graph file."""
+    return Path(name).suffix.lower() in GRAPHS

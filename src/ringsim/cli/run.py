@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ringsim.cli.errors import explained
+from ringsim.cli.drawing import check_picture, draw_run
 from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Name, Size, Whole
 from ringsim.cli.screen import Notice, Progress, check_writable, dump, show
 
@@ -31,8 +32,12 @@ def _dtypes() -> Iterable[str]:
 
 
 @click.command(cls=Command, example="ringsim run --fabric hccs --cards 1024")
-@click.option("--fabric", type=FABRIC, required=True, help="A shipped fabric (see `ringsim topo list`) or a TOML file.")
-@click.option("--cards", type=CARDS, required=True, help="Ranks, one on each card.")
+@click.option("--fabric", type=FABRIC, help="A shipped fabric (see `ringsim topo list`) or a TOML file.")
+@click.option("--cards", type=CARDS, help="Ranks, one on each card.")
+@click.option(
+    "--graph", metavar="FILE",
+    help="Any network instead of the fabric's: GraphML or node-link JSON. A fabric then says what software costs.",
+)  # fmt: skip
 @click.option(
     "--size", type=Size(), default="1G", show_default=True,
     help="Bytes of the vector on each rank: 8, 64M, 1G (powers of 1,024 as in nccl-tests), 1GiB or 1GB.",
@@ -44,7 +49,7 @@ def _dtypes() -> Iterable[str]:
 )  # fmt: skip
 @click.option(
     "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
-    help="auto for the faster of ring and tree, or one of those in `ringsim algorithms`.",
+    help="auto for the faster of ring and tree; all; one of `ringsim algorithms`; or what NCCL_ALGO or HCCL_ALGO holds.",
 )  # fmt: skip
 @click.option(
     "--protocol", type=Name("protocol"), default="auto", show_default=True,
@@ -73,36 +78,47 @@ def _dtypes() -> Iterable[str]:
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--output", metavar="FILE", help="Write the JSON object to a file; with --json, print nothing.")
+@click.option("--picture", metavar="FILE", help="Draw the cluster, links coloured by how busy they are: .svg or .png.")
 @click.option("--profile", is_flag=True, help="Say where the time went, on standard error.")
 @click.option("--quiet", is_flag=True, help="No header and no progress.")
 def run(
     *,
-    fabric: str,
+    fabric: str | None,
+    cards: int | None,
     network: str | None,
+    graph: str | None,
     changes: tuple[str, ...],
     as_json: bool,
     output: str | None,
+    picture: str | None,
     profile: bool,
     quiet: bool,
     no_jump: bool,
     **asked: Any,
 ) -> None:
-    """Simulate one all-reduce and say what limits it.
+    """Simulate one all-reduce, or another collective, and say what limits it.
 
     Prints what was simulated, with every assumption that matters; a row for each candidate in the columns of
     nccl-tests, with the lower bound that no algorithm can beat on this cluster; and what limits the fastest.
     """
     began = time.perf_counter()
+    if graph is None:
+        context = click.get_current_context()
+        for param in context.command.params:
+            if {"fabric": fabric, "cards": cards}.get(str(param.name), "") is None:
+                raise click.MissingParameter(ctx=context, param=param)
     target = None if output is None else Path(output)
     if target is not None:
         check_writable(target)
+    if picture is not None:
+        check_picture(picture)
 
     from ringsim.result import to_json
     from ringsim.study import Question, answer
 
     progress, notice = Progress(enabled=not quiet), None if quiet else Notice()
-    with explained(fabric, network):
-        question = Question(fabric, network=network, changes=changes, jump=not no_jump, **asked)
+    with explained(fabric, network, graph):
+        question = Question(fabric, cards, network=network, graph=graph, changes=changes, jump=not no_jump, **asked)
         try:
             found = answer(question, progress=progress, notice=notice)
         finally:
@@ -114,6 +130,8 @@ def run(
         from ringsim.report import page
 
         show(page(found, quiet=quiet))
+    if picture is not None:
+        draw_run(found, picture)
     if profile:
         from ringsim.report import spending
 

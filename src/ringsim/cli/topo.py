@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ringsim import __version__
+from ringsim.cli.check import check
+from ringsim.cli.drawing import check_picture, draw_topology
 from ringsim.cli.errors import explained
-from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Group
+from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Group, is_graph
 from ringsim.cli.screen import dump, echo
 from ringsim.cli.sheet import SCHEMA, Number, cluster, document, effective, numbers
 from ringsim.units import format_rate
@@ -32,6 +34,9 @@ _LABELS = {
 @click.group(cls=Group, example="ringsim topo list")
 def topo() -> None:
     """Describe fabrics: list them, or show one with the source of every number."""
+
+
+topo.add_command(check)
 
 
 @topo.command("list", cls=Command, example="ringsim topo list")
@@ -101,14 +106,29 @@ def _index(sheets: "Sequence[Fabric]", nets: "Sequence[Fabric]") -> dict[str, An
 @click.option("--cards", type=CARDS, help="Also count what a cluster of so many cards is made of.")
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
+@click.option("--picture", metavar="FILE", help="Draw the cluster: .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, in SI units.")
-def show(*, fabric: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool) -> None:
-    """Show every number of a fabric, with its source.
+def show(
+    *,
+    fabric: str,
+    cards: int | None,
+    domain: int | str | None,
+    network: str | None,
+    picture: str | None,
+    as_json: bool,
+) -> None:
+    """Show every number of a fabric, with its source; or what a graph (GraphML, node-link JSON) is made of.
 
     The keys are those that `ringsim run --set` takes.
     """
-    if domain is not None and cards is None:
-        raise click.UsageError("--domain divides a cluster: give --cards as well")
+    if picture is not None:
+        check_picture(picture)
+    if is_graph(fabric):
+        _show_graph(fabric, {"cards": cards, "domain": domain, "network": network}, picture, as_json=as_json)
+        return
+    for name, value in (("--domain divides", domain), ("--picture draws", picture)):
+        if value is not None and cards is None:
+            raise click.UsageError(f"{name} a cluster: give --cards as well")
     made_of = None
     with explained(fabric, network):
         from ringsim.fabric import load
@@ -117,7 +137,10 @@ def show(*, fabric: str, cards: int | None, domain: int | str | None, network: s
         if cards is not None:
             from ringsim.topology import build
 
-            made_of = cluster(build(sheet, cards, domain=domain))
+            topology = build(sheet, cards, domain=domain)
+            made_of = cluster(topology)
+            if picture is not None:
+                draw_topology(topology, picture)
     if as_json:
         dump(document(sheet, made_of))
         return
@@ -126,6 +149,24 @@ def show(*, fabric: str, cards: int | None, domain: int | str | None, network: s
     _show_numbers(sheet)
     if made_of is not None:
         _show_cluster(made_of)
+
+
+def _show_graph(path: str, given: dict[str, Any], picture: str | None, *, as_json: bool) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"--{name}: a graph says itself what it is made of; leave it out")
+    with explained(None, graph=path):
+        from ringsim.topology import load_graph
+
+        topology = load_graph(path)
+    made_of = cluster(topology)
+    if picture is not None:
+        draw_topology(topology, picture)
+    if as_json:
+        dump({"schema": SCHEMA, "ringsim_version": __version__, "cluster": made_of})
+        return
+    echo(topology.fabric.title, bold=True)
+    _show_cluster(made_of)
 
 
 def _show_numbers(sheet: "Fabric") -> None:

@@ -18,7 +18,7 @@ from ringsim.schedule import Schedule
 from ringsim.topology import Topology
 
 
-def pieces(topology: Topology) -> int:
+def shares(topology: Topology) -> int:
     """Pieces of the vector, each with one owner in every node."""
     most, last = topology.group, topology.last_group
     return most + last - gcd(most, last)

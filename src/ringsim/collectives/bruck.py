@@ -15,7 +15,6 @@ import numpy as np
 
 from ringsim.collectives.sketch import Sketch
 from ringsim.collectives.teams import Done, Family, Gate, Teams, both, done, wait_at
-from ringsim.schedule import Ints
 
 
 class Step(NamedTuple):

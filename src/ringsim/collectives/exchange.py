@@ -11,12 +11,13 @@ Where the size is no power of two the members beyond it are folded onto others f
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from ringsim.collectives.sketch import Sketch
-from ringsim.collectives.teams import Done, Gate, Stage, Teams, both, done, gate, wait_at
+from ringsim.collectives.teams import Done, Gate, Stage, Teams, done, gate, wait_at
 from ringsim.schedule import Ints
 
 
@@ -43,12 +44,10 @@ def places(partners: Ints) -> Ints:
         other = lowest[partners[step]]
         place += (lowest > other) << (steps - 1 - step)
         lowest = np.minimum(lowest, other)
-    everyone = np.arange(size)
-    mutual = (np.take_along_axis(partners, partners, axis=1) == everyone).all()
-    if size != 1 << steps or not mutual or len(np.unique(place)) < size:
-        raise ValueError(
-            "a table of partners has to pair all 2^steps members in every step, and to fall apart in halves"
-        )
+    mutual = np.take_along_axis(partners, partners, axis=1) == np.arange(size)
+    part = (place[partners] ^ place) >> np.arange(steps)[::-1, None] == 1
+    if size != 1 << steps or not (mutual & part).all():
+        raise ValueError("a table has to pair all 2^steps members in every step, and to fall apart in halves")
     return place
 
 
@@ -71,8 +70,16 @@ def all_gather(partners: Ints) -> Stage:
 
 
 def in_and_out(partners: Ints) -> Stage:
-    """Halve, then gather the steps backwards."""
-    return both(reduce_scatter(partners), all_gather(partners))
+    """Halve, then gather the steps backwards, on a channel of its own: chunks do not wait there for those behind them."""
+
+    def stage(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+        inwards, outwards = (replace(teams, channel=2 * teams.channel + way) for way in (0, 1))
+        halved = _halves(sketch, inwards, gates, partners, gather=False)
+        between = gate(sketch, together([halved, standing(teams.members, gates)]), teams.chunks, gates)
+        gathered = _halves(sketch, outwards, between, partners, gather=True)
+        return together([gathered, standing(teams.members, between)])
+
+    return stage
 
 
 def _halves(sketch: Sketch, teams: Teams, gates: Gate, partners: Ints, *, gather: bool) -> Done:
@@ -166,6 +173,16 @@ def folding(stage: Callable[[int], Stage]) -> Stage:
         return unfold(sketch, folded, stage(folded.teams.size)(sketch, folded.teams, folded.gates))
 
     return folded_stage
+
+
+def rows(*sides: int) -> int:
+    """Rows and joins of an all-reduce that folds along each side and then goes in and out."""
+    here, total = prod(sides), 0
+    for side in sides:
+        kept = here // side * power(side)
+        total += 3 * (here - kept) + kept if kept < here else 0
+        here = kept
+    return total + here * (2 * here.bit_length() - 1)
 
 
 def alike(members: Ints, base: int, blocks: int, chunks: int, channel: int) -> Teams:

@@ -1,6 +1,6 @@
-"""Halving and doubling: exchanges with the neighbour, the next but one, the fourth, …, and so few steps.
+"""Halving and doubling: exchanges with the neighbour, the next but one, the fourth, …, and few steps.
 
-*Halving-doubling* (R. Rabenseifner) swaps halves, quarters, eighths, and goes back: 2·log2(p) steps and no more bytes than a
+*Halving-doubling* (R. Rabenseifner) swaps halves, quarters, eighths, and goes back: 2·log2(p) steps, no more bytes than a
 ring, the largest between neighbours. *Recursive doubling* swaps the whole vector log2(p) times. Where p is no power of
 two the ranks beyond it hand their vectors to neighbours first and get the sum in the end.
 """

@@ -10,6 +10,7 @@ exist for every even n ≥ 8 ("A Hamiltonian decomposition of K*2m", 1980), foun
 Four cards cannot be decomposed into three directed cycles and six not into five: that is a theorem, not a gap here.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 #: Local card numbers in the order of visit.
@@ -32,7 +33,7 @@ def _zigzag(start: int, n: int) -> Path:
     return tuple((start + (step + 1) // 2 * (1 if step % 2 else -1)) % n for step in range(n))
 
 
-def _both_ways(cycles: list[Path]) -> tuple[Path, ...]:
+def _both_ways(cycles: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(direction for cycle in cycles for direction in (cycle, cycle[::-1]))
 
 
@@ -45,15 +46,22 @@ def mesh_cycles(n: int) -> tuple[Path, ...]:
     """
     if n == 2:
         return ((0, 1),)
-    if n == 8:
-        return _TILLSON_8
+    return _TILLSON_8 if n == 8 else _both_ways(mesh_circuits(n))
+
+
+@lru_cache
+def mesh_circuits(n: int) -> tuple[Path, ...]:
+    """Hamiltonian cycles of a full mesh of 3 or more that share no lane, whichever way round each is gone.
+
+    (n − 1)/2 of them use every lane for odd n; (n − 2)/2 for even n leave a perfect matching.
+    """
     if n % 2:
         hub, rim = n - 1, n - 1
-        return _both_ways([(hub, *_zigzag(i, rim)) for i in range(rim // 2)])
+        return tuple((hub, *_zigzag(i, rim)) for i in range(rim // 2))
     # Two hubs: one closes the zigzag, the other sits in its middle, on the lane that spans half the rim.
     rim = n - 2
     zigzags = [_zigzag(i, rim) for i in range(rim // 2)]
-    return _both_ways([(n - 2, *z[: rim // 2], n - 1, *z[rim // 2 :]) for z in zigzags])
+    return tuple((n - 2, *z[: rim // 2], n - 1, *z[rim // 2 :]) for z in zigzags)
 
 
 @lru_cache

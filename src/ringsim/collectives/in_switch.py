@@ -1,16 +1,17 @@
 """Reduction in switches: NVLS behind an NVSwitch, SHARP between nodes.
 
-*Inside a node* (NVLS) the owner of a share loads it from everybody at once: every card sends its contribution up, the switch
-adds and one sum comes down. Then he stores it to everybody at once: one copy goes up, the switch multiplies it and
-everyone gets one, he himself included. A card sends the S bytes of all its contributions and the S/p of the sum that it
-owns, and gets as much: no less than S·(1 + 1/p)/B, where a ring takes 2(p − 1)/p · S/B.
+*Inside a node* (NVLS) the owner of a share loads it from everybody at once: every card sends its contribution up, the
+switch adds and one sum comes down. Then he stores it to everybody at once: one copy goes up, the switch multiplies it
+and everyone gets one, he himself included. A card sends the S bytes of all its contributions and the S/p of the sum that
+it owns, and gets as much: no less than S·(1 + 1/p)/B, where a ring takes 2(p − 1)/p · S/B.
 
-*Between nodes* (SHARP) the cards that own the same part send it to their leaf, leaves send sums to a switch above them, up to
-one that has them all; the sum comes down the same tree. A NIC carries its part once each way, whatever the number of nodes.
+*Between nodes* (SHARP) the cards that own the same part send it to their leaf, leaves send sums to a switch above them,
+up to one that has them all; the sum comes down the same tree. A NIC carries its part once each way, however many nodes.
 """
 
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from ringsim.collectives.direct import TWO_SHOT
 from ringsim.collectives.exchange import standing, together
 from ringsim.collectives.hierarchical import hierarchical
 from ringsim.collectives.sketch import Sketch
-from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Teams, both, done, everyone, gate, wait_at
+from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Teams, both, done, everyone, wait_at
 from ringsim.schedule import Ints, Schedule
 from ringsim.topology import Topology
 
@@ -78,9 +79,9 @@ def _all_in(sketch: Sketch, switch: Ints, rows: Ints, chunks: int) -> Ints:
 
 
 def _own(sketch: Sketch, teams: Teams, source: Ints, target: Ints, before: Ints) -> Ints:
-    """Rows with the run of each member; those of one rank on channels of their own, for they do not wait for each other."""
+    """Rows with the run of each member, on channels of their own, for they wait for no other rows of the connection."""
     columns = teams.columns()
-    columns["channel"] = columns["channel"] + before
+    columns["channel"] = columns["channel"] + 1 + before
     return sketch.send(source, target, **columns, first=np.arange(teams.size) * teams.width, span=teams.width)
 
 
@@ -94,7 +95,7 @@ def _alone(teams: Teams, gates: Gate) -> Done:
 
 
 class Tier(NamedTuple):
-    """Vertices at one height of the trees of all teams, shape ``[vertices]`` each, and where the vertex above each stands."""
+    """Vertices at one height of the trees of all teams, shape ``[vertices]`` each; `above` is a place in the next tier."""
 
     team: Ints
     vertex: Ints
@@ -141,28 +142,26 @@ def _up(topology: Topology, vertex: Ints, team: Ints) -> Ints:
 
 
 def _sharp(topology: Topology, sketch: Sketch, teams: Teams, gates: Gate) -> Done:
-    """Up the tree adding, down the tree copying."""
-    *lower, top = _tiers(topology, teams)
-
-    def columns(tier: Tier) -> dict[str, Ints | int]:
-        each = {name: np.asarray(column) for name, column in teams.columns().items()}
-        return {name: column[tier.team, 0] if column.ndim else column for name, column in each.items()}
-
-    ready = None if gates is None else gates[lower[0].vertex]
-    for tier, upper in zip(lower, [*lower[1:], top], strict=True):
-        rows = sketch.send(
-            tier.vertex, upper.vertex[tier.above], **columns(tier), span=teams.blocks, reduces=teams.chunks
-        )
-        if ready is not None:
-            sketch.wait(rows, ready)
-            rows = np.where(rows < 0, ready, rows)  # a team that has come together stays where it is
+    """Up the tree adding, down the tree copying; a team that has come together stays where it is."""
+    tiers = _tiers(topology, teams)
+    pairs = [(tier, upper, _columns(teams, tier.team)) for tier, upper in pairwise(tiers)]
+    ready = np.full(teams.members.size, -1) if gates is None else gates[teams.members.ravel()]
+    for tier, upper, columns in pairs:
+        rows = sketch.send(tier.vertex, upper.vertex[tier.above], **columns, reduces=teams.chunks)
+        sketch.wait(rows, ready)
+        arrived = np.where(rows < 0, ready, rows)
         ready = sketch.join(upper.vertex, teams.chunks)
-        sketch.wait(ready[tier.above], rows)
-    for tier, upper in reversed(list(zip(lower, [*lower[1:], top], strict=True))):
-        rows = sketch.send(upper.vertex[tier.above], tier.vertex, **columns(tier), span=teams.blocks)
+        sketch.wait(ready[tier.above], arrived)
+    for tier, upper, columns in reversed(pairs):
+        rows = sketch.send(upper.vertex[tier.above], tier.vertex, **columns)
         sketch.wait(rows, ready[tier.above])
         ready = np.where(rows < 0, ready[tier.above], rows)
-    return done(lower[0].vertex, ready)
+    return done(teams.members.ravel(), ready)
+
+
+def _columns(teams: Teams, team: Ints) -> dict[str, Ints | int]:
+    """Columns of rows with whole stretches, of the team of each."""
+    return teams.columns() | {"channel": teams.channel[team], "base": teams.base[team], "span": teams.blocks}
 
 
 # -- all of it -----------------------------------------------------------------------------------------------
@@ -186,7 +185,7 @@ def in_switch(topology: Topology, chunks: int) -> Schedule:
         if not topology.scale_up_reduces:
             raise CollectiveError(
                 f"{topology.fabric.name} has no switch that adds inside a node; a fabric file says that it has by "
-                "domain.reduces = true and domain.kind = \"switch\""
+                'domain.reduces = true and domain.kind = "switch"'
             )
         sketch = Sketch(topology.cards, topology.cards * chunks)
         inside(topology).all_reduce(sketch, everyone(topology.cards, topology.cards, chunks), None)

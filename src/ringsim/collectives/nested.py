@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ringsim.collectives.exchange import standing, together
 from ringsim.collectives.sketch import Sketch
-from ringsim.collectives.teams import CollectiveError, Family, Gate, Teams, gate
+from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Stage, Teams, gate
 from ringsim.schedule import Ints
 from ringsim.topology import Topology
 
@@ -18,9 +19,11 @@ from ringsim.topology import Topology
 Levels = Sequence[tuple[Teams, Family]]
 
 
-def sides(topology: Topology) -> tuple[int, ...]:
-    """Cards along each side of a node, without sides of one card."""
-    return tuple(side for side in topology.shape if side > 1)
+def sides(topology: Topology) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Cards along each side of a node, and nodes along each side of the network, without sides of one."""
+    between = getattr(topology, "network_shape", (topology.nodes,))
+    inside, outside = (tuple(side for side in shape if side > 1) for shape in (topology.shape, between))
+    return inside, outside
 
 
 def full(topology: Topology) -> bool:
@@ -28,28 +31,34 @@ def full(topology: Topology) -> bool:
     return topology.last_group == topology.group
 
 
-def grid(topology: Topology) -> Ints:
-    """Ranks by their place along each side of a node and then by node, without sides of one.
+def check_full(topology: Topology) -> None:
+    """Raise CollectiveError if the last node is not full."""
+    if not full(topology):
+        raise CollectiveError(
+            f"{topology.cards} cards are no whole grid, the last node has {topology.last_group} of {topology.group}; "
+            f"use a multiple of {topology.group} cards"
+        )
+
+
+def grid(topology: Topology, turn: int = 0) -> Ints:
+    """Ranks by their place along each side of a node and then along each side of the network.
+
+    Parameters
+    ----------
+    topology : Topology
+    turn : int
+        Begin with the side of that number, of a node as well as of the network, and go on from there.
 
     Raises
     ------
     CollectiveError
         If the last node is not full.
     """
-    if not full(topology):
-        raise CollectiveError(
-            f"{topology.cards} cards are no whole grid: the last node has {topology.last_group} of {topology.group} cards; "
-            f"use a multiple of {topology.group} cards"
-        )
-    shape = topology.nodes, *sides(topology)
-    ranks = np.moveaxis(np.arange(topology.cards).reshape(shape), 0, -1)
-    return ranks if topology.nodes > 1 else ranks[..., 0]
-
-
-def turned(ranks: Ints, within: int, turn: int) -> Ints:
-    """The grid with the first `within` sides, those of a node, in another order: beginning with number `turn`."""
-    first = [(turn + k) % within for k in range(within)]
-    return ranks.transpose([*first, *range(within, ranks.ndim)])
+    check_full(topology)
+    inside, outside = sides(topology)
+    ranks = np.arange(topology.cards).reshape(*outside, *inside)
+    nodes, cards = np.arange(len(outside)), len(outside) + np.arange(len(inside))
+    return ranks.transpose([*np.roll(cards, -turn), *np.roll(nodes, -turn)])
 
 
 def levels(ranks: Ints, families: Sequence[Family], base: int, chunks: int, channel: int = 0) -> Levels:
@@ -76,25 +85,30 @@ def levels(ranks: Ints, families: Sequence[Family], base: int, chunks: int, chan
     return found
 
 
-def reduce_scatter(sketch: Sketch, nest: Levels, gates: Gate = None) -> Gate:
+def reduce_scatter(sketch: Sketch, nest: Levels) -> None:
     """In, level after level."""
-    for teams, family in nest:
-        assert family.reduce_scatter
-        gates = gate(sketch, family.reduce_scatter(sketch, teams, gates), teams.chunks, gates)
-    return gates
+    _draw(sketch, [(teams, family.reduce_scatter) for teams, family in nest])
 
 
-def all_gather(sketch: Sketch, nest: Levels, gates: Gate = None) -> Gate:
+def all_gather(sketch: Sketch, nest: Levels) -> None:
     """And out again."""
-    for teams, family in reversed(nest):
-        assert family.all_gather
-        gates = gate(sketch, family.all_gather(sketch, teams, gates), teams.chunks, gates)
-    return gates
+    _draw(sketch, [(teams, family.all_gather) for teams, family in reversed(nest)])
 
 
-def all_reduce(sketch: Sketch, nest: Levels, gates: Gate = None) -> Gate:
+def all_reduce(sketch: Sketch, nest: Levels) -> None:
     """In, the last level's own all-reduce, and out."""
-    teams, family = nest[-1]
-    gates = reduce_scatter(sketch, nest[:-1], gates)
-    gates = gate(sketch, family.all_reduce(sketch, teams, gates), teams.chunks, gates)
-    return all_gather(sketch, nest[:-1], gates)
+    inwards = [(teams, family.reduce_scatter) for teams, family in nest[:-1]]
+    outwards = [(teams, family.all_gather) for teams, family in reversed(nest[:-1])]
+    teams, last = nest[-1]
+    _draw(sketch, [*inwards, (teams, last.all_reduce), *outwards])
+
+
+def _draw(sketch: Sketch, stages: Sequence[tuple[Teams, Stage | None]]) -> None:
+    """Draw stages one after the other. What a rank has after one is what came in, and what he had before."""
+    gates: Gate = None
+    finished: Done | None = None
+    for teams, stage in stages:
+        assert stage
+        if finished is not None:
+            gates = gate(sketch, finished, teams.chunks, gates)
+        finished = together([stage(sketch, teams, gates), standing(teams.members, gates)])

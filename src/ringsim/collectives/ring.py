@@ -45,19 +45,19 @@ def all_gather(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
     return _round(sketch, teams, gates, reduce=False, gather=True)
 
 
-def all_reduce_by_chunk(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
-    """Twice round, each chunk on a channel of its own: it need not wait at every step for the others of its block.
+def _by_chunk(sketch: Sketch, teams: Teams, gates: Gate, *, gather: bool) -> Done:
+    """Go round once, adding, and again if one is to `gather`, each chunk on a channel of its own.
 
-    That is what lets the stages before and after overlap with this one.
+    So a chunk need not wait at every step for the others of its block, and the stages before and after overlap with this one.
     """
     n, chunks, step = teams.size, teams.chunks, teams.width * teams.chunks
     if n == 1 or chunks == 1:
-        return all_reduce(sketch, teams, gates)
+        return _round(sketch, teams, gates, reduce=True, gather=gather)
     chunk = np.arange(chunks)[:, None, None]
     members, ahead = np.broadcast_arrays(teams.members, np.roll(teams.members, -1, axis=1), chunk)[:2]
     rows = sketch.send(
         members, ahead, channel=teams.channel[:, None] * chunks + chunk, base=teams.base[:, None] + chunk,
-        count=2 * (n - 1), reduces=n - 1, first=(np.arange(n) - 1) * step, stride=-step, modulus=n * step,
+        count=(1 + gather) * (n - 1), reduces=n - 1, first=(np.arange(n) - 1) * step, stride=-step, modulus=n * step,
         span=teams.width, pitch=chunks,
     )  # fmt: skip
     sketch.wait(rows, np.roll(rows, 1, axis=2), 1)
@@ -70,9 +70,19 @@ def all_reduce_by_chunk(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
     return done(ahead, around, chunk)
 
 
+def all_reduce_by_chunk(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Twice round, chunk by chunk."""
+    return _by_chunk(sketch, teams, gates, gather=True)
+
+
+def reduce_scatter_by_chunk(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
+    """Once round, adding, chunk by chunk."""
+    return _by_chunk(sketch, teams, gates, gather=False)
+
+
 #: Source: P. Patarasu, X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.
 RING = Family(all_reduce, lambda size: size, reduce_scatter, all_gather)
-RING_BY_CHUNK = RING._replace(all_reduce=all_reduce_by_chunk)
+RING_BY_CHUNK = RING._replace(all_reduce=all_reduce_by_chunk, reduce_scatter=reduce_scatter_by_chunk)
 
 
 def rings(topology: Topology, channels: int, slices: int) -> Teams:

@@ -11,6 +11,8 @@ stands in a single line.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
+from math import prod
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from ringsim.schedule import Ints, Schedule
 from ringsim.topology import Topology
 
 
-def partners(shape: tuple[int, ...], within: int, *, mirrored: bool = False) -> Ints:
+def partners(*shapes: tuple[int, ...], mirrored: bool = False) -> Ints:
     """Partners on a torus whose sides are powers of two, shape ``[steps, cards]``.
 
     In step *s* along a side, the ranks with an even number there go forwards by ``(1 − (−2)^(s+1)) / 3`` and the others
@@ -29,17 +31,16 @@ def partners(shape: tuple[int, ...], within: int, *, mirrored: bool = False) -> 
 
     Parameters
     ----------
-    shape : tuple of int
-    within : int
-        The first so many sides take turns; those after them come one after the other.
+    *shapes : tuple of int
+        Sides that take turns; those of the second shape come when all of the first are through.
     mirrored : bool
         Let the odd ones go forwards.
     """
-    steps = [side.bit_length() - 1 for side in shape]
-    order = [
-        (step, axis) for step in range(max(steps[:within], default=0)) for axis in range(within) if step < steps[axis]
-    ]
-    order += [(step, axis) for axis in range(within, len(shape)) for step in range(steps[axis])]
+    shape = tuple(chain(*shapes))
+    order, axis = list[tuple[int, int]](), 0
+    for sides in shapes:
+        order += sorted((step, axis + k) for k, side in enumerate(sides) for step in range(side.bit_length() - 1))
+        axis += len(sides)
     place = np.indices(shape).reshape(len(shape), -1)
     table = np.empty((len(order), place.shape[1]), np.int64)
     for row, (step, axis) in zip(table, order, strict=True):
@@ -50,29 +51,29 @@ def partners(shape: tuple[int, ...], within: int, *, mirrored: bool = False) -> 
     return table
 
 
+def _sides(topology: Topology) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of a node and of the network, or one line."""
+    return nested.sides(topology) if nested.full(topology) else ((topology.cards,), ())
+
+
 def ways(topology: Topology) -> int:
-    """Shares of the vector: two for each side of a node."""
-    return 2 * max(1, len(_grid(topology)[0]))
+    """Shares of the vector: two for each side of a node or of the network, whichever has more."""
+    return 2 * max(len(sides) for sides in _sides(topology))
 
 
 def rows(topology: Topology, channels: int) -> int:
-    """Rows and joins: a step there and one back for every halving of every side, and folds."""
-    sides, ranks = _grid(topology)
-    return channels * topology.cards * (2 * sum(side.bit_length() for side in ranks.shape) + 1)
-
-
-def _grid(topology: Topology) -> tuple[tuple[int, ...], Ints]:
-    """Sides of a node that take turns, and all ranks: those sides and then nodes, or one line."""
-    if nested.full(topology):
-        return nested.sides(topology), nested.grid(topology)
-    return (topology.cards,), np.arange(topology.cards)
+    """Rows and joins of so many shares."""
+    orders = (
+        chain(*(np.roll(sides, -(share // 2)).tolist() for sides in _sides(topology))) for share in range(channels)
+    )
+    return sum(exchange.rows(*order) for order in orders)
 
 
 def swing(topology: Topology, channels: int, chunks: int) -> Schedule:
     """All-reduce with partners that swing from side to side.
 
-    Source: D. De Sensi et al., "Swing: short-cutting rings for higher bandwidth allreduce", NSDI 2024; the variant
-    that is optimal in bandwidth. Folding is ours: they skip blocks that come twice instead.
+    Source: D. De Sensi et al., "Swing: short-cutting rings for higher bandwidth allreduce", NSDI 2024, the variant
+    that is optimal in bandwidth. Folding is ours.
 
     Parameters
     ----------
@@ -82,30 +83,31 @@ def swing(topology: Topology, channels: int, chunks: int) -> Schedule:
     chunks : int
         Pieces of a block that go through the steps one behind the other.
     """
-    sides, ranks = _grid(topology)
-    blocks = int(np.prod([exchange.power(side) for side in ranks.shape]))
+    whole = nested.full(topology)
+    inside = len(_sides(topology)[0])
+    blocks = prod(exchange.power(side) for sides in _sides(topology) for side in sides)
     sketch = Sketch(topology.cards, channels * blocks * chunks, channels=channels)
     for share in range(channels):
         turn, mirrored = divmod(share, 2)
-        order = nested.turned(ranks, len(sides), turn)
-        teams = partial(exchange.alike, base=share * blocks * chunks, blocks=blocks, chunks=chunks, channel=share)
-        _share(sketch, order, len(sides), teams, mirrored=bool(mirrored))
+        ranks = nested.grid(topology, turn) if whole else np.arange(topology.cards)
+        alike = partial(exchange.alike, base=share * blocks * chunks, blocks=blocks, chunks=chunks, channel=share)
+        _share(sketch, ranks, inside, alike, mirrored=bool(mirrored))
     return sketch.schedule()
 
 
-def _share(sketch: Sketch, ranks: Ints, within: int, teams: Callable[[Ints], Teams], *, mirrored: bool) -> None:
-    """Fold side after side, go in and out, unfold."""
+def _share(sketch: Sketch, ranks: Ints, inside: int, alike: Callable[[Ints], Teams], *, mirrored: bool) -> None:
+    """Fold side after side, go in and out, unfold; the first `inside` sides are those of a node."""
     folds, gates = list[exchange.Fold](), None
     for axis in range(ranks.ndim):
         lines = np.moveaxis(ranks, axis, -1)
-        folds.append(exchange.fold(sketch, teams(lines.reshape(-1, lines.shape[-1])), gates))
+        folds.append(exchange.fold(sketch, alike(lines.reshape(-1, lines.shape[-1])), gates))
         gates = folds[-1].gates
         ranks = np.moveaxis(folds[-1].teams.members.reshape(*lines.shape[:-1], -1), -1, axis)
-    halves = exchange.in_and_out(partners(ranks.shape, within, mirrored=mirrored))
-    finished = halves(sketch, teams(ranks.reshape(1, -1)), gates)
+    table = partners(ranks.shape[:inside], ranks.shape[inside:], mirrored=mirrored)
+    finished = exchange.in_and_out(table)(sketch, alike(ranks.reshape(1, -1)), gates)
     for folded in reversed(folds):
         finished = exchange.unfold(sketch, folded, finished)
 
 
 #: On one line, as a stage: the even members go forwards.
-SWING = Family(exchange.folding(lambda size: exchange.in_and_out(partners((size,), 1))), exchange.power)
+SWING = Family(exchange.folding(lambda size: exchange.in_and_out(partners((size,)))), exchange.power)

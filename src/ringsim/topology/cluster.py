@@ -13,12 +13,10 @@ card has a NIC of its own. What lies inside a node is the business of `lanes`, w
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from operator import index
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringsim.fabric import Fabric
 from ringsim.topology.base import Topology
 from ringsim.topology.kinds import (
     CARD_NIC,
@@ -26,16 +24,15 @@ from ringsim.topology.kinds import (
     LANE,
     LEAF_NIC,
     LINK_KINDS,
-    MOST_CARDS,
     NIC_CARD,
     NIC_LEAF,
     UP,
     Floats,
     Ints,
-    TopologyError,
     flow,
 )
 from ringsim.topology.lanes import Lanes, Mesh, NoLanes, Torus
+from ringsim.topology.neighbours import Neighbours
 from ringsim.topology.networks import NETWORKS, Scaleout
 
 
@@ -208,7 +205,7 @@ class Cluster(Topology):
         if not relayed.any():
             hops = self._between_cards(source, target, channel)
         else:
-            some, others = (self._between_cards, ~relayed), (self._to_neighbours, relayed)
+            some, others = (self._between_cards, ~relayed), (self._to_neighbours.ways, relayed)
             parts = [(rows, way(source[rows], target[rows], channel[rows])) for way, rows in (some, others)]
             hops = np.full((len(source), max(part.shape[1] for _, part in parts)), -1)
             for rows, part in parts:
@@ -240,44 +237,9 @@ class Cluster(Topology):
         return ways + [np.where(lane < 0, -1, first[LANE] + lane) for lane in self.lanes.route(source, target)]
 
     @cached_property
-    def _adjacent(self) -> tuple[Ints, Ints]:
-        """Links in the order of their ends, and those ends as one number, shape ``[links]`` each."""
-        source, target = self.ends()
-        ends = source * self.vertices[-1] + target
-        order = np.argsort(ends, kind="stable")
-        return order, ends[order]
-
-    def _link(self, source: Ints, target: Ints, channel: Ints) -> Ints:
-        """Link between two vertices, one of the cables in turn where there are several, −1 where there is none."""
-        order, ends = self._adjacent
-        wanted = source * self.vertices[-1] + target
-        low, high = np.searchsorted(ends, wanted, "left"), np.searchsorted(ends, wanted, "right")
-        choice = low + channel % np.maximum(high - low, 1)
-        return np.where(high > low, order[np.minimum(choice, len(order) - 1)], -1)
-
-    def _to_neighbours(self, source: Ints, target: Ints, channel: Ints) -> Ints:
-        """Links where an end is no card: one, or two by way of the card's NIC."""
-        for vertex in (source, target):
-            if vertex.min() < 0 or vertex.max() >= self.vertices[-1]:
-                raise TopologyError(f"there is no vertex {vertex.max() if vertex.min() >= 0 else vertex.min()}")
-        card = np.minimum(source, target)
-        nic = np.where(card < self._nics, self.vertices[2] + card, -1)
-        direct = self._link(source, target, channel)
-        out = np.where(direct < 0, self._link(source, nic, channel), direct)
-        into = np.where(direct < 0, self._link(nic, target, channel), -1)
-        wrong = (direct < 0) & ((out < 0) | (into < 0))
-        if wrong.any():
-            a, b = (self._named(int(end[wrong][0])) for end in (source, target))
-            raise TopologyError(
-                f"{a} → {b}: no neighbours; a way that begins or ends at a switch leads from or to a card of its own, or "
-                "along one trunk"
-            )
-        return np.stack([out, into], axis=1)
-
-    def _named(self, vertex: int) -> str:
-        names = ("card", "scale-up switch", "NIC", "leaf", "spine", "core")
-        kind = int(np.searchsorted(self.vertices[1:-1], vertex, "right"))
-        return f"{names[kind]} {vertex - self.vertices[kind]}"
+    def _to_neighbours(self) -> Neighbours:
+        """Ways that begin or end at a switch."""
+        return Neighbours(self)
 
     # -- for bounds and for people -------------------------------------------------------------------------
 
@@ -327,57 +289,3 @@ class Cluster(Topology):
 
 #: Cards of a node that are looked at; on a switch, the only large node, all are equally far.
 MOST_TARGETS = 4096
-
-
-def build(fabric: Fabric, cards: int, *, domain: int | str | None = None, seed: int = 0) -> Cluster:
-    """Lay out `cards` cards of a fabric.
-
-    Parameters
-    ----------
-    fabric : Fabric
-    cards : int
-        At least 2.
-    domain : int, "all" or None
-        Cards per scale-up domain instead of the fabric's; ``"all"`` puts every card in one.
-    seed : int
-        For networks that hash flows onto paths.
-
-    Raises
-    ------
-    TopologyError
-        If this fabric's domain or network cannot hold that many cards.
-    """
-    cards = _whole("cards", cards)
-    if not 2 <= cards <= MOST_CARDS:
-        raise TopologyError(f"cards = {cards}: all-reduce needs between 2 and {MOST_CARDS:,} cards")
-    if isinstance(domain, str) and domain != "all":
-        raise TopologyError(f"domain = {domain}: a number of cards, or 'all' for one domain that holds every card")
-    sheet = fabric.domain
-    group = sheet.size if domain is None else cards if isinstance(domain, str) else _whole("domain", domain)
-    if group < 1:
-        raise TopologyError(f"domain = {group}: a scale-up domain holds at least 1 card")
-    group = min(group, cards)
-    instead = "`--set domain.kind=switch` gives the idealised switch that could"
-    if sheet.kind == "full-mesh" and group > sheet.lanes + 1:
-        raise TopologyError(
-            f"domain = {group}: a full mesh with {sheet.lanes} lanes a card joins at most {sheet.lanes + 1} cards; "
-            f"{instead}"
-        )
-    if sheet.kind in ("ring", "torus") and len(sheet.shape) > 1 and (group != sheet.size or cards % group):
-        raise TopologyError(
-            f"cards = {cards}, domain = {group}: a torus of {'x'.join(map(str, sheet.shape))} is whole or nothing; "
-            f"ask for a multiple of {sheet.size} cards"
-        )
-    found = Cluster(fabric, cards, group, seed)
-    _ = found.network  # a network that cannot hold them says so here
-    return found
-
-
-def _whole(name: str, value: int) -> int:
-    """Read a whole number, NumPy's included."""
-    try:
-        if not isinstance(value, bool):
-            return index(value)
-    except TypeError:
-        pass
-    raise TopologyError(f"{name} = {value}: a whole number of cards")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.topology.base import Topology, digest
-from ringsim.topology.kinds import LANE, LINK_KINDS, Floats, Ints, TopologyError, flow
+from ringsim.topology.kinds import Floats, Ints, TopologyError, flow
 
 #: Bytes of the message by whose sending time ways are compared.
 REFERENCE = 2**16
@@ -25,8 +25,9 @@ REFERENCE = 2**16
 #: Ways whose costs differ by less than this part are equally good.
 ALIKE = 1e-9
 
-#: Numbers worked on at once while searching and walking back.
+#: Numbers worked on at once while searching, and rows walked back at once.
 BLOCK = 2**22
+MOST_ROWS = 2**16
 
 #: Up to so many vertices a smallest cut between cards is looked for.
 MOST_CUT = 300
@@ -134,10 +135,9 @@ class GraphTopology(Topology):
         return self.delay + REFERENCE / self.rate
 
     @cached_property
-    def _into(self) -> tuple[Ints, Ints]:
-        """Links in the order of their targets, shape ``[links]``, and where each target's begin."""
-        order = np.argsort(self.target, kind="stable")
-        return order, np.searchsorted(self.target[order], np.arange(self.vertices[-1] + 1))
+    def _by_target(self) -> Ints:
+        """Links in the order of their targets, shape ``[links]``."""
+        return np.argsort(self.target, kind="stable")
 
     def costs(self, sources: Ints) -> Floats:
         """Cost of the best way from each source to every vertex, shape ``[sources, vertices]``; infinity for none."""
@@ -149,20 +149,28 @@ class GraphTopology(Topology):
         return np.stack([self._found[s] for s in np.asarray(sources).tolist()])
 
     def _search(self, sources: Ints, cost: Floats) -> Floats:
-        """Bellman and Ford's relaxation, of all links and sources at once, until nothing gets shorter."""
-        order, begins = self._into
-        found = np.full((len(sources), self.vertices[-1]), np.inf)
-        found[np.arange(len(sources)), sources] = 0.0
-        reached = np.diff(begins) > 0
-        tail, weight, starts = self.source[order], cost[order], begins[:-1][reached]
-        while len(order):
-            better = found.copy()
-            through = np.minimum.reduceat(found[:, tail] + weight, starts, axis=1)
-            better[:, reached] = np.minimum(better[:, reached], through)
-            if np.array_equal(better, found):
-                break
-            found = better
-        return found
+        """Bellman and Ford's relaxation, of all links and sources at once, until nothing gets shorter.
+
+        Vertices are rows while it works: what a link brings is then a row of numbers that lie side by side.
+        """
+        order = self._by_target
+        found = np.full((self.vertices[-1], len(sources)), np.inf)
+        found[sources, np.arange(len(sources))] = 0.0
+        tail, weight, head = self.source[order], cost[order][:, None], self.target[order]
+        active = np.zeros(len(found), bool)
+        active[sources] = True
+        while active.any():
+            some = active[tail]
+            ends, starts = np.unique(head[some], return_index=True)
+            through = found[tail[some]]
+            through += weight[some]
+            better = np.minimum.reduceat(through, starts, axis=0)
+            old = found[ends]
+            np.minimum(better, old, out=better)
+            found[ends] = better
+            active[:] = False
+            active[ends[(better < old).any(axis=1)]] = True
+        return np.ascontiguousarray(found.T)
 
     def routes(self, source: Ints, target: Ints, channel: Ints) -> tuple[Ints, NDArray[np.int32]]:
         """Route every (source, target, channel), all at once.
@@ -173,42 +181,65 @@ class GraphTopology(Topology):
             Where there is no way.
         """
         source, target, channel = (np.asarray(a, np.int64) for a in (source, target, channel))
-        order, begins = self._into
         choice = flow(self.seed, source, target, channel)
         starts, which = np.unique(source, return_inverse=True)
-        cost = self.costs(starts) if len(starts) else np.zeros((0, self.vertices[-1]))
-        lost = ~np.isfinite(cost[which, target])
-        if lost.any():
-            row = int(lost.argmax())
-            raise TopologyError(f"there is no way from {self.name(int(source[row]))} to {self.name(int(target[row]))}")
-        here, columns, step = target.copy(), [], 0
-        while (here != source).any():
-            taken = np.full(len(source), -1)
-            walking = np.flatnonzero(here != source)
-            for rows in _blocks(walking, np.diff(begins)[here[walking]]):
-                taken[rows] = self._back(cost, which[rows], here[rows], choice[rows] + step, order, begins)
-            columns.append(taken)
-            here = np.where(taken >= 0, self.source[taken], here)
-            step += 1
-        hops = np.stack(columns[::-1], axis=1) if columns else np.empty((len(source), 0), np.int64)
-        kept = hops >= 0
-        offsets = np.zeros(len(source) + 1, np.int64)
-        np.cumsum(kept.sum(axis=1), out=offsets[1:])
-        return offsets, hops[kept].astype(np.int32)
+        by_source = np.argsort(which, kind="stable")
+        lengths = np.zeros(len(source), np.int64)
+        parts: list[tuple[Ints, Ints]] = []
+        step = max(1, BLOCK // max(1, self.links))
+        for low in range(0, len(starts), step):
+            begins, ways = self._ways_back(starts[low : low + step])
+            block = by_source[slice(*np.searchsorted(which[by_source], [low, low + step]))]
+            for first in range(0, len(block), MOST_ROWS):
+                rows = block[first : first + MOST_ROWS]
+                taken = self._walk(source[rows], target[rows], choice[rows], which[rows] - low, begins, ways)
+                lengths[rows] = (taken >= 0).sum(axis=1)
+                parts.append((rows, taken[taken >= 0]))
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        links = np.empty(offsets[-1], np.int32)
+        for rows, taken in parts:
+            own = lengths[rows]
+            links[np.arange(len(taken)) + np.repeat(offsets[rows] - np.cumsum(own) + own, own)] = taken
+        return offsets, links
 
-    def _back(self, cost: Floats, which: Ints, here: Ints, choice: Ints, order: Ints, begins: Ints) -> Ints:
-        """One link back along a best way, one of the equally good ones by choice, shape ``[rows]``."""
-        degree = np.diff(begins)[here]
-        row = np.repeat(np.arange(len(here)), degree)
-        link = order[np.arange(len(row)) - np.repeat(np.cumsum(degree) - degree, degree) + np.repeat(begins[here], degree)]
-        before, now = cost[which[row], self.source[link]], cost[which[row], here[row]]
+    def _ways_back(self, starts: Ints) -> tuple[Ints, Ints]:
+        """Last links of the best ways from each of some sources to each vertex.
+
+        Returns
+        -------
+        begins : int64 array, shape ``[starts · vertices + 1]``
+        links : int64 array, shape ``[begins[-1]]``
+            Those to vertex *v* from the *s*-th source begin at ``begins[s * vertices + v]``.
+        """
+        order = self._by_target
+        cost = self.costs(starts)
+        before, after = cost[:, self.source[order]], cost[:, self.target[order]]
         # The second condition keeps a walk from turning round where costs differ by next to nothing.
-        good = (before + self._cost[link] <= now * (1 + ALIKE)) & (before < now)
-        row, link = row[good], link[good]
-        count = np.bincount(row, minlength=len(here))
-        with np.errstate(over="ignore"):
-            mixed = (choice.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)
-        return link[np.cumsum(count) - count + mixed.astype(np.int64) % count]
+        good = (before + self._cost[order] <= after * (1 + ALIKE)) & (before < after)
+        start, place = np.nonzero(good)
+        ends = start * self.vertices[-1] + self.target[order[place]]
+        count = np.bincount(ends, minlength=len(starts) * self.vertices[-1])
+        return np.concatenate([[0], np.cumsum(count)]), order[place]
+
+    def _walk(self, source: Ints, target: Ints, choice: Ints, which: Ints, begins: Ints, ways: Ints) -> Ints:
+        """Walk back from the targets, all rows a link at a time; links in the order of travel, shape ``[rows, hops]``."""
+        here = target.copy()
+        columns: list[Ints] = []
+        while (away := here != source).any():
+            place = which * self.vertices[-1] + here
+            low, count = begins[place], begins[place + 1] - begins[place]
+            lost = away & (count == 0)
+            if lost.any():
+                row = int(lost.argmax())
+                ends = self.name(int(source[row])), self.name(int(target[row]))
+                raise TopologyError(f"there is no way from {ends[0]} to {ends[1]}")
+            with np.errstate(over="ignore"):
+                mixed = (choice + len(columns)).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            pick = (mixed >> np.uint64(33)).astype(np.int64) % np.maximum(count, 1)
+            taken = np.where(away, ways[np.where(away, low + pick, 0)], -1)
+            columns.append(taken)
+            here = np.where(away, self.source[taken], here)
+        return np.stack(columns[::-1], axis=1) if columns else np.full((len(source), 1), -1)
 
     def name(self, vertex: int) -> str:
         """Say which vertex it is, as people know it."""
@@ -258,33 +289,3 @@ class GraphTopology(Topology):
         """Count the switches."""
         kinds = f"{self.vertices[-1] - self.cards:,} switches" if self.vertices[-1] > self.cards else "no switch"
         return f"a graph of {self.cards:,} cards and {kinds}", "routes by latency and bandwidth"
-
-
-def _blocks(rows: Ints, degrees: Ints) -> Iterator[Ints]:
-    """Divide rows so that their links together are few enough to hold."""
-    total = np.cumsum(degrees)
-    edges = np.searchsorted(total, np.arange(BLOCK, total[-1] + BLOCK, BLOCK), "right") if len(total) else []
-    low = 0
-    for edge in edges:
-        high = max(int(edge), low + 1)
-        if low < len(rows):
-            yield rows[low:high]
-        low = high
-    if low < len(rows):
-        yield rows[low:]
-
-
-def kind_of_links(source: Ints, target: Ints, vertices: tuple[int, ...], home: Ints) -> Ints:
-    """Kind of every link by what it joins, shape ``[links]``; `LINK` for what has no name of its own."""
-    what = np.searchsorted(np.array(vertices[1:-1]), np.stack([source, target]), "right")
-    a, b = what
-    same = (home[source] == home[target]) & (home[source] >= 0)
-    found = np.full(len(source), len(LINK_KINDS) - 1)
-    # Pairs of vertex kinds in the order of LINK_KINDS; inside a node everything else is a lane.
-    pairs = {(0, 2): 3, (2, 0): 4, (2, 3): 5, (3, 2): 6, (3, 4): 7, (4, 3): 8, (4, 5): 9, (5, 4): 10, (3, 3): 11}
-    for (one, other), kind in pairs.items():
-        found[(a == one) & (b == other)] = kind
-    found[same & (found == len(LINK_KINDS) - 1)] = LANE
-    found[same & (a == 0) & (b == 1)] = 0
-    found[same & (a == 1) & (b == 0)] = 1
-    return found

@@ -6,6 +6,7 @@ not fit into memory is done in blocks of units.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,6 +92,7 @@ def apply(events: Events, state: NDArray[Any], low: int = 0) -> None:
     places, some, width = state.shape
     flat = state.reshape(places * some, width)
     parks = bool(events.schedule.parked.any())
+    claimed = np.empty(places * some, np.int64)  # tells quickly whether several rows add to one place in one wave
     later: dict[int, list[Arrived]] = {}  # what is parked, by the wave in which it is taken
     for wave, moves in enumerate(_moves(events, low, some)):
         arrived = moves.target, flat[moves.source], moves.adds, events.row[moves.event]
@@ -98,14 +100,23 @@ def apply(events: Events, state: NDArray[Any], low: int = 0) -> None:
             lands = events.wave[events.writer[moves.event]]
             for when in np.unique(lands).tolist():
                 here = lands == when
-                later.setdefault(when, []).append((arrived[0][here], arrived[1][here], arrived[2][here], arrived[3][here]))
+                later.setdefault(when, []).append(
+                    (arrived[0][here], arrived[1][here], arrived[2][here], arrived[3][here])
+                )
             if wave not in later:
                 continue
-            target, sent, adds, row = zip(*later.pop(wave), strict=True)
-            arrived = np.concatenate(target), np.concatenate(sent), np.concatenate(adds), np.concatenate(row)
-        target, sent, adds, row = arrived
+            taken = later.pop(wave)
+            target, sent, adds, row = (np.concatenate([each[i] for each in taken]) for i in range(4))
+        else:
+            target, sent, adds, row = arrived
         flat[target[~adds]] = sent[~adds]
-        _add(flat, target[adds], sent[adds], row[adds])
+        target, sent, row = target[adds], sent[adds], row[adds]
+        index = np.arange(len(target))
+        claimed[target] = index
+        if (claimed[target] == index).all():
+            flat[target] += sent
+        else:
+            _add(flat, target, sent, row)
 
 
 def _add(flat: NDArray[Any], place: Ints, sent: NDArray[Any], row: Ints) -> None:
@@ -115,8 +126,7 @@ def _add(flat: NDArray[Any], place: Ints, sent: NDArray[Any], row: Ints) -> None
     size = np.diff(begins, append=len(place))
     nth = np.arange(len(place)) - np.repeat(begins, size)
     by_turn = order[np.argsort(nth, kind="stable")]
-    turn = np.cumsum(np.bincount(nth))
-    for low, high in zip([0, *turn[:-1]], turn, strict=True):
+    for low, high in pairwise(np.cumsum([0, *np.bincount(nth)]).tolist()):
         now = by_turn[low:high]
         flat[place[now]] += sent[now]
 

@@ -204,14 +204,14 @@ class Events:
     Attributes
     ----------
     schedule : Schedule
-    row, firing : int32 arrays, shape ``[events]``
+    row, firing : int arrays, shape ``[events]``
     bounds : int array, shape ``[waves + 1]``
         Wave *w* are events ``bounds[w]`` up to ``bounds[w + 1]``.
     """
 
     schedule: Schedule
-    row: NDArray[np.int32]
-    firing: NDArray[np.int32]
+    row: Ints
+    firing: Ints
     bounds: Ints
 
     def __len__(self) -> int:
@@ -228,17 +228,26 @@ class Events:
         return np.repeat(np.arange(self.waves), np.diff(self.bounds))
 
     @cached_property
+    def _number(self) -> tuple[Ints, Ints]:
+        """Events by row: where each row's begin, shape ``[rows]``, and the events, shape ``[events]``."""
+        begin = np.cumsum(self.schedule.count) - self.schedule.count
+        number = np.empty(len(self), np.int64)
+        number[begin[self.row] + self.firing] = np.arange(len(self))
+        return begin, number
+
+    def at(self, row: Ints, firing: Ints) -> Ints:
+        """Event of each of the firings, shape of the arguments."""
+        begin, number = self._number
+        found: Ints = number[begin[row] + firing]
+        return found
+
+    @cached_property
     def writer(self) -> Ints:
         """The event that writes what an event carries, shape ``[events]``: itself, or the join that takes it."""
-        schedule, writer = self.schedule, np.arange(len(self))
-        parks = np.flatnonzero(schedule.parked[self.row])
+        writer = np.arange(len(self))
+        parks = np.flatnonzero(self.schedule.parked[self.row])
         if len(parks):
-            join, taking = taken(schedule, self.row[parks], self.firing[parks])
-            begin = np.cumsum(schedule.count * schedule.joins) - schedule.count * schedule.joins
-            at_join = np.flatnonzero(schedule.joins[self.row])
-            event = np.empty(len(at_join), np.int64)
-            event[begin[self.row[at_join]] + self.firing[at_join]] = at_join
-            writer[parks] = event[begin[join] + taking]
+            writer[parks] = self.at(*taken(self.schedule, self.row[parks], self.firing[parks]))
         return writer
 
 
@@ -251,10 +260,10 @@ def collect(schedule: Schedule) -> Events:
         If rows wait for each other in a circle, or something that is parked is never taken or by several.
     """
     check_parked(schedule)
-    found = [(rows.astype(np.int32), firing.astype(np.int32)) for rows, firing in waves(schedule)]
-    none = np.zeros(0, np.int32)
-    row, firing = (np.concatenate([none, *part]) for part in zip(*found, strict=True)) if found else (none, none)
-    return Events(schedule, row, firing, np.cumsum([0, *(len(rows) for rows, _ in found)]))
+    none = np.zeros(0, np.int64)
+    found = [(none, none), *waves(schedule)]
+    row, firing = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Events(schedule, row, firing, np.cumsum([len(rows) for rows, _ in found]))
 
 
 def _takes(schedule: Schedule) -> Bools:

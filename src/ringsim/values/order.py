@@ -11,29 +11,31 @@ each connection must have got, whatever the timing. That is a square, so only th
 for, a few at a time.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ringsim.schedule import Ints, Schedule
-from ringsim.values.events import Bools, Events, ValuesError, name, place, spread
+from ringsim.schedule import Ints
+from ringsim.values.clocks import needed, ordered, serial
+from ringsim.values.events import Bools, Events, ValuesError, name, place, spread, waiting
 
 READ, REDUCE, COPY = range(3)
 _DOES = ("reads it", "adds to it", "overwrites it")
 
-MOST_CLOCK_BYTES = 1 << 28  # of clocks at a time
 MOST_PAIRS = 1 << 21  # at a time
 
 
 class Meetings(NamedTuple):
     """Who meets whom: accesses by place, in turns of which each must follow all of the turn before at that place.
 
+    What lies further back than the turn before then follows from that.
+
     Attributes
     ----------
     place, kind, event : int arrays, shape ``[accesses]``
-        Sorted by place, then by event. A place is ``vertex * units + unit``.
+        Sorted by place and then by event. A place is ``vertex * units + unit``.
     begins : int array, shape ``[turns + 1]``
         First access of each turn, and the number of accesses. A turn is a run of reads, a run of REDUCEs, or one COPY.
     follows : int array
@@ -46,51 +48,172 @@ class Meetings(NamedTuple):
     begins: Ints
     follows: Ints
 
-
-class Serial(NamedTuple):
-    """Firings counted along their connections; every join counts as a connection of its own.
-
-    Attributes
-    ----------
-    connection, start : int arrays, shape ``[rows]``
-        Firing *q* of a row is number ``start + q`` on its connection.
-    """
-
-    connection: Ints
-    start: Ints
+    def size(self, turns: Ints) -> Ints:
+        """Accesses in each of the turns."""
+        return self.begins[turns + 1] - self.begins[turns]
 
 
-def check_order(events: Events, effort: float = np.inf) -> int | None:
+def check_order(events: Events, most: float = math.inf) -> int | None:
     """Check that firings that disagree are ordered by what they wait for and not by luck.
 
     Parameters
     ----------
     events : Events
-    effort : float
-        Entries of vector clocks to work out at most.
+    most : float
+        Accesses to look at, and entries of vector clocks to work out, at most.
 
     Returns
     -------
     pairs : int or None
-        How many there were to order; None where `effort` did not suffice.
+        How many had to be ordered; None where `most` does not suffice.
 
     Raises
     ------
     ValuesError
         The message names rank, unit and both firings.
     """
+    schedule = events.schedule
     if not len(events):
         return 0
-    schedule = events.schedule
-    meetings, serial = _meetings(events), _serial(schedule)
-    direct, clocks, pairs = _Direct(events, serial), _Clocks(events, serial, effort), 0
-    for turns in _blocks(meetings):
-        number, earlier, later, where = _pairs(events, meetings, serial, direct, turns)
-        pairs += number
-        open_ = np.flatnonzero(~direct(earlier, later))
-        ordered = clocks(earlier[open_], later[open_])
-        if ordered is None:
-            return None
-        if not ordered.all():
-            _refuse(events, meetings, int(earlier[open_[np.argmin(ordered)]]), int(later[open_[np.argmin(ordered)]]), int(where[open_[np.argmin(ordered)]]))
+    if 2 * (schedule.span * schedule.count).sum() > most:
+        return None
+    found, direct, pairs = _meetings(events), _Direct(events), 0
+    earlier, later = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for turns in _blocks(found):
+        pairs += int((found.size(turns) * found.size(turns - 1)).sum())
+        for before, after in _open(events, found, direct, turns):
+            # Two firings meet as often as they carry units; once is enough.
+            _, once = np.unique(found.event[before] * len(events) + found.event[after], return_index=True)
+            earlier.append(before[once])
+            later.append(after[once])
+    before, after = np.concatenate(earlier), np.concatenate(later)
+    sure = ordered(events, direct.serial, found.event[before], found.event[after], most)
+    if sure is None:
+        return None
+    if not sure.all():
+        worst = int(np.argmin(sure))
+        one, two = (
+            f"{name(schedule, row, firing)}, which {_DOES[found.kind[i]]},"
+            for i in (before[worst], after[worst])
+            for row, firing in [(int(events.row[found.event[i]]), int(events.firing[found.event[i]]))]
+        )
+        vertex, unit = divmod(int(found.place[before[worst]]), schedule.units)
+        where = place(schedule, vertex)
+        rank = where if where.startswith("switch") else f"rank {where}"
+        raise ValuesError(f"{rank}, unit {unit}: {one} and {two} meet there and nothing orders them")
     return pairs
+
+
+def _meetings(events: Events) -> Meetings:
+    """Sort everything that is read and written by place and then by wave."""
+    schedule, total = events.schedule, len(events)
+    moves = np.flatnonzero(~schedule.joins[events.row])
+    which, unit = schedule.carried(events.row[moves], events.firing[moves])
+    event = moves[which]
+    row, writer = events.row[event], events.writer[event]
+    writes = np.where(events.firing[event] < schedule.reduces[row], REDUCE, COPY)
+    places = schedule.places * schedule.units
+    assert places * total < 2**60, "too many places and firings to number"
+    key = np.concatenate([
+        ((schedule.source[row] * schedule.units + unit) * total + event) * 3 + READ,
+        ((schedule.target[row] * schedule.units + unit) * total + writer) * 3 + writes,
+    ])  # fmt: skip
+    key.sort()
+    _check_joins(events, key)
+    key = key[np.diff(key, prepend=-1) != 0]
+    rest, kind = np.divmod(key, 3)
+    at, event = np.divmod(rest, total)
+    moved = np.diff(at, prepend=-1) != 0
+    begins = np.flatnonzero(moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY))
+    return Meetings(at, kind, event, np.append(begins, len(at)), np.flatnonzero(~moved[begins]))
+
+
+def _check_joins(events: Events, key: Ints) -> None:
+    """Raise ValuesError if one firing of a join takes several things for one place that disagree."""
+    schedule, total = events.schedule, len(events)
+    event = key // 3 % total
+    twice = (key[1:] // 3 == key[:-1] // 3) & (key[1:] % 3 == COPY) & schedule.joins[events.row[event[1:]]]
+    if twice.any():
+        at = int(np.argmax(twice)) + 1
+        vertex, unit = divmod(int(key[at]) // 3 // total, schedule.units)
+        join = name(schedule, int(events.row[event[at]]), int(events.firing[event[at]]))
+        raise ValuesError(
+            f"rank {vertex}, unit {unit}: {join} takes what overwrites something else that it takes, "
+            "and nothing orders them"
+        )
+
+
+def _blocks(found: Meetings) -> Iterator[Ints]:
+    """Turns that follow others, so many at a time that their pairs fit into memory."""
+    pairs = np.cumsum(found.size(found.follows) + found.size(found.follows - 1))
+    block = pairs // MOST_PAIRS
+    yield from np.split(found.follows, np.flatnonzero(np.diff(block)) + 1)
+
+
+def _open(events: Events, found: Meetings, direct: "_Direct", turns: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of accesses in `turns` and the turns before them that are not ordered at first sight.
+
+    Where many wait for the same join it is enough that this join waits for those before. Only where it does not each is
+    compared with each.
+    """
+    which, access = spread(found.begins, turns)
+    gate = direct.gate(found.event[access])
+    # One entry for every gate of a turn.
+    key = which * (len(events) + 1) + gate + 1
+    gates, member = np.unique(key, return_inverse=True)
+    turn, gate = gates // (len(events) + 1), gates % (len(events) + 1) - 1
+    pair, before = spread(found.begins, turns[turn] - 1)
+    known = (gate[pair] >= 0) & direct(found.event[before], np.maximum(gate[pair], 0))
+    closed = np.bincount(pair[~known], minlength=len(gates)) == 0
+    # The others: each of them with each of the turn before, a block at a time.
+    rest, of = access[~closed[member]], which[~closed[member]]
+    size = np.cumsum(found.size(turns[of] - 1))
+    for part in np.split(np.arange(len(rest)), np.flatnonzero(np.diff(size // MOST_PAIRS)) + 1):
+        pair, before = spread(found.begins, turns[of[part]] - 1)
+        after = rest[part][pair]
+        known = direct(found.event[before], found.event[after])
+        yield before[~known], after[~known]
+
+
+class _Direct:
+    """Whether one event is, or comes before, one that another waits for.
+
+    Calling it with earlier and later events, shape ``[pairs]``, says for which pairs; for the others it does not know.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self.events, schedule = events, events.schedule
+        self.serial = serial(schedule)
+        self._key = waiting(schedule) * schedule.rows + self.serial.connection[schedule.dep_row]
+        self._order = np.argsort(self._key, kind="stable")
+        self._key = self._key[self._order]
+        # What a row waits for, joins first.
+        waits, first = waiting(schedule), np.full(schedule.rows, -1)
+        for some in (np.arange(len(waits)), np.flatnonzero(schedule.joins[schedule.dep_row])):
+            first[waits[some]] = some
+        self._gate = first
+
+    def gate(self, event: Ints) -> Ints:
+        """One of the events that each waits for, −1 where it waits for none."""
+        row, firing = self.events.row[event], self.events.firing[event]
+        dependency = self._gate[row]
+        if not len(self._key):
+            return dependency
+        need = needed(self.events.schedule, firing, dependency)
+        real = (dependency >= 0) & (need >= 0)
+        found: Ints = np.where(real, self.events.at(self.events.schedule.dep_row[dependency], np.maximum(need, 0)), -1)
+        return found
+
+    def __call__(self, earlier: Ints, later: Ints) -> Bools:
+        schedule, (connection, start) = self.events.schedule, self.serial
+        row, other = self.events.row[earlier], self.events.row[later]
+        number, firing = start[row] + self.events.firing[earlier], self.events.firing[later]
+        known: Bools = (connection[row] == connection[other]) & (number <= start[other] + firing)
+        key = other * schedule.rows + connection[row]
+        low, high = (np.searchsorted(self._key, key, side) for side in ("left", "right"))
+        while (some := np.flatnonzero((low < high) & ~known)).size:
+            dependency = self._order[low[some]]
+            need = needed(schedule, firing[some], dependency)
+            known[some] = (need >= 0) & (start[schedule.dep_row[dependency]] + need >= number[some])
+            low[some] += 1
+        return known

@@ -39,8 +39,8 @@ class Dragonfly(Scaleout):
             )
         if self.sheet.groups and self._needed > self.sheet.groups:
             raise TopologyError(
-                f"network.groups = {self.sheet.groups}: they hold {self.sheet.groups * nics:,} cards, and {self.cards:,} were asked for; "
-                f"write {self._needed} or more"
+                f"network.groups = {self.sheet.groups}: they hold {self.sheet.groups * nics:,} cards, and {self.cards:,} "
+                f"were asked for; write {self._needed} or more"
             )
 
     @property
@@ -98,17 +98,21 @@ class Dragonfly(Scaleout):
         """Links between switches: those of groups first, then those between groups."""
         return {LEAF_LEAF: self._lanes.count + self.groups * self._used}
 
-    @property
+    @cached_property
     def farthest(self) -> int:
-        """Switches between some two cards at least."""
-        if self.ports[0] % self.group:
+        """Switches between some two cards at least: from the first switch to the one farthest from it.
+
+        A way over a third group counts here, though no route takes it: news may travel as it likes.
+        """
+        if self.ports[0] % self.group or self.leaves == 1:
             return 1  # a node on two switches, perhaps of two groups, is a way of its own
-        if self.leaves == 1:
-            return 1
-        first = np.arange(self.leaves) * self.ports[0]
-        zero = np.zeros_like(first)
-        hops = np.stack([column >= 0 for _, column in self.between(zero, first, zero)[0]]).sum(axis=0)
-        return 1 + int(hops[first < self.cards].max())
+        (links,) = self.trunks()
+        seen, steps = np.zeros(self.leaves, bool), 0
+        seen[0] = True
+        while not seen[: self._busy].all():
+            seen[links.target[seen[links.source]]] = True
+            steps += 1
+        return 1 + steps
 
     def leaf(self, card: Ints) -> Ints:
         """NICs fill one switch after the other."""

@@ -143,6 +143,11 @@ class FatTree(Scaleout):
             spine_pod = np.repeat(np.arange(self.pods), self._ways[0])
             switches = np.concatenate([leaf // self.pod, spine_pod, np.full(cores, -1)])
             found.append(("pod", own // self.pod, switches))
+            if self.leaves > self._rails > self.pod:
+                # Rails of one set of nodes in several pods: those pods are theirs alone, or cut through two sets.
+                first, last = spine_pod * self.pod // self._rails, ((spine_pod + 1) * self.pod - 1) // self._rails
+                switches = np.concatenate([leaf // self._rails, np.where(first == last, first, -1), outside[spines:]])
+                found.append(("set of rails", own // self._rails, switches))
         return found
 
     def summary(self) -> tuple[str, str]:
