@@ -584,3 +584,21 @@ def test_a_million_cards_are_laid_out_without_a_search(name: str) -> None:
         assert cards.kind[path][[0, 1, -2, -1]].tolist() == [CARD_NIC, NIC_LEAF, LEAF_NIC, NIC_CARD]
         assert path[0] == cards.first_link[CARD_NIC] + source
         assert path[-1] == cards.first_link[NIC_CARD] + target
+
+
+def test_spread_planes_are_one_link_as_fast_as_the_nic() -> None:
+    """A library that divides a connection among its ports gets them all; a hashed connection gets one."""
+    cards = make(BY_NAME["two planes"])
+    wire = cards.fabric.nic.bandwidth * cards.fabric.nic.efficiency
+    assert cards.count(NIC_LEAF) == cards.cards
+    assert cards.bandwidth[cards.kind == NIC_LEAF] == pytest.approx(wire)
+    assert make(BY_NAME["two planes"], "hash").count(NIC_LEAF) == 2 * cards.cards
+
+
+@BOTH
+def test_cables_that_join_the_same_two_switches_are_all_used(routing: str) -> None:
+    """Three groups of one switch with four long cables each: two to either neighbour."""
+    cards = make(("nvlink3", dragonfly(4, 1, 4), 12, 4), routing)
+    assert network_of(cards).cables == 2
+    links = cards.routes(*everyone(cards), np.zeros(12 * 11, np.int64))[1]
+    assert len(np.unique(links[cards.kind[links] == LEAF_LEAF])) == cards.count(LEAF_LEAF) == 12

@@ -106,7 +106,7 @@ def test_every_card_is_there_once_and_the_busiest_link_is_named(name: str, tmp_p
     assert f"{cluster.cards:,}" in words
 
 
-@EVERY
+@pytest.mark.parametrize("name", ["mesh", "switch", "large switch", "box", "rails", "planes", "dragonfly"])
 def test_without_a_run_nothing_is_said_to_be_busy(name: str, tmp_path: Path) -> None:
     draw(topology(name), tmp_path / "it.svg", title="a title <&>")
     _, words = drawn(tmp_path / "it.svg")
@@ -125,8 +125,9 @@ def test_irregular_graphs(tmp_path: Path) -> None:
         assert re.search(r"busiest: switch s\d+ → switch s\d+, 50 % of the run", words)
 
 
-@pytest.mark.parametrize("name", ["mesh", "rails", "torus of nodes", "dragonfly"])
-@pytest.mark.parametrize("suffix", [".svg", ".png"])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("mesh", ".svg"), ("mesh", ".png"), ("rails", ".svg"), ("dragonfly", ".svg")]
+)
 def test_the_same_question_gives_the_same_bytes(name: str, suffix: str, tmp_path: Path) -> None:
     cluster = topology(name)
     for file in ("a", "b"):
@@ -173,7 +174,7 @@ def test_load_is_bytes_over_bandwidth_over_time() -> None:
         after=whole - 1, dep_offsets=np.zeros(2, np.int64), dep_row=whole[:0], dep_lag=whole[:0],
     )  # fmt: skip
     assert load_of(program, 24.0).tolist() == [0.5, 0.25, 0.0]
-    assert load_of(program, 12.0 - 1e-12).tolist() == [1.0, 0.5, 0.0]
+    assert load_of(program, 6.0).tolist() == [1.0, 1.0, 0.0]
     assert load_of(program, 0.0).tolist() == [0.0, 0.0, 0.0]
 
 

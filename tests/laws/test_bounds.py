@@ -1,15 +1,18 @@
 """Law: no result beats its bound, whatever the algorithm, the fabric and the size."""
 
+import dataclasses
+
 import networkx as nx
+import numpy as np
 import pytest
 
+from random_graphs import irregular
 from ringsim import fabric, topology
 from ringsim.bounds import lower_bound
 from ringsim.collectives import ALGORITHMS
 from ringsim.engines import run
 from ringsim.program import price
 from ringsim.study import Question, answer
-from test_graphs import irregular
 
 ROUNDING = 1e-9
 
@@ -222,3 +225,40 @@ def test_the_bound_of_a_narrow_torus_is_its_middle() -> None:
     assert lower_bound(cluster, 1e9, 0.0) == pytest.approx(max(2 * 15 / 32, 1 / 2) * 1e9 / wire)
     far = 2 * cluster.fabric.nic.latency + 9 * cluster.fabric.network.switch_latency
     assert lower_bound(cluster, 1e-6, 0.0) == pytest.approx(far)
+
+
+def test_the_bound_weighs_each_side_by_its_cards() -> None:
+    """Six cards and two; 20 GB/s from the six to the two and 5 GB/s back, everything else fast.
+
+    Of an all-gather 2/8 of S cross the narrow way, of a reduce-scatter 6/8.
+    """
+    graph = nx.DiGraph()
+    graph.add_nodes_from(range(8), kind="card")
+    graph.add_nodes_from("LR", kind="switch")
+    for card in range(8):
+        graph.add_edge(card, "LR"[card // 6], bandwidth=1e12, latency=0)
+        graph.add_edge("LR"[card // 6], card, bandwidth=1e12, latency=0)
+    graph.add_edge("L", "R", bandwidth=20e9, latency=0)
+    graph.add_edge("R", "L", bandwidth=5e9, latency=0)
+    cards = topology.from_graph(graph)
+    assert lower_bound(cards, 1e9, 0.0, "all-gather") == pytest.approx(0.25e9 / 5e9)
+    assert lower_bound(cards, 1e9, 0.0, "reduce-scatter") == pytest.approx(0.75e9 / 5e9)
+    assert lower_bound(cards, 1e9, 0.0, "all-to-all") == pytest.approx(2 * 0.75e9 / 5e9)
+
+
+def test_a_part_of_the_hardware_without_cards_asks_for_nothing() -> None:
+    """Two cards joined by 10 GB/s, and by a switch with 1 GB/s to each: S through 11 GB/s, whoever else is counted."""
+
+    class Parted(topology.GraphTopology):
+        def areas(self):
+            yield "part", [np.array([0, 2, 1])]
+
+    graph = nx.Graph()
+    graph.add_nodes_from(range(2), kind="card")
+    graph.add_node("x", kind="switch")
+    graph.add_edge(0, 1, bandwidth=10e9, latency=0)
+    for card in range(2):
+        graph.add_edge(card, "x", bandwidth=1e9, latency=0)
+    plain = topology.from_graph(graph)
+    parted = Parted(**{item.name: getattr(plain, item.name) for item in dataclasses.fields(plain)})
+    assert lower_bound(plain, 1e9, 0.0) == lower_bound(parted, 1e9, 0.0) == pytest.approx(1e9 / 11e9)

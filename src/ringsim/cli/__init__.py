@@ -17,6 +17,7 @@ from ringsim.cli.errors import BadFile, complain, silence_stdout
 from ringsim.cli.options import Group
 from ringsim.cli.run import run
 from ringsim.cli.topo import topo
+from ringsim.cli.verify import verify
 
 #: What scripts can rely on. 1 is left to verdicts, such as a schedule that turns out to be wrong.
 FINE, USAGE, BAD_FILE, INTERRUPTED = 0, 2, 3, 130
@@ -56,6 +57,7 @@ def cli(context: click.Context) -> None:
 
 cli.add_command(run)
 cli.add_command(topo)
+cli.add_command(verify)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

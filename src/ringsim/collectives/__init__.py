@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ringsim.collectives import all_to_all, bidirectional, exchange, nested, rooted, scattered, swing, torus
-from ringsim.collectives.ahc import ahc, shares
+from ringsim.collectives import all_to_all, bidirectional, bruck, exchange, nested, rooted, scattered, swing, torus
+from ringsim.collectives.ahc import ahc, shares, widest
 from ringsim.collectives.bruck import NB, NHR
 from ringsim.collectives.direct import ONE_SHOT, TWO_SHOT
 from ringsim.collectives.halving import HALVING_DOUBLING, RECURSIVE_DOUBLING
@@ -78,8 +78,8 @@ def _few_chunks(topology: Topology, channels: int, protocol: Protocol, payload: 
 
 
 def _ahc_chunks(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
-    # Between nodes of unequal size the pieces of the vector are already cut into several.
-    most = 2 if topology.last_group < topology.group else 16
+    # Between nodes of unequal size a message already goes out in several pieces.
+    most = max(1, MOST_CHUNKS // widest(topology))
     return min(most, _few_chunks(topology, channels, protocol, payload))
 
 
@@ -109,7 +109,7 @@ def _pairs(topology: Topology, channels: int) -> int:
 
 
 def _log_rows(topology: Topology, channels: int) -> int:
-    return 2 * topology.cards * (topology.cards - 1).bit_length() + topology.cards
+    return bruck.rows(topology.cards)
 
 
 def _pipeline_rows(topology: Topology, channels: int) -> int:
@@ -117,8 +117,7 @@ def _pipeline_rows(topology: Topology, channels: int) -> int:
 
 
 def _ahc_rows(topology: Topology, channels: int) -> int:
-    steps = 2 * (topology.nodes - 1).bit_length()
-    return topology.cards * (2 * topology.group + 1) + shares(topology) * topology.nodes * steps
+    return 2 * topology.cards * topology.group + shares(topology) * bruck.rows(topology.nodes)
 
 
 def _in_switch_rows(topology: Topology, channels: int) -> int:
@@ -161,8 +160,8 @@ ALGORITHMS: dict[str, Algorithm] = {
     "one-shot": _flat(ONE_SHOT, _pairs),
     "nhr": _flat(NHR, _log_rows),
     "nb": _flat(NB, _log_rows),
-    "hierarchical-nhr": _across(NHR),
-    "hierarchical-nb": _across(NB),
+    "hierarchical-nhr": _across(NHR, bruck.rows),
+    "hierarchical-nb": _across(NB, bruck.rows),
     "pipeline": Algorithm(lambda topology, _, chunks: pipeline(topology, chunks), _one, _pipeline_rows, _one, "chunks"),
     "ahc": Algorithm(lambda topology, _, chunks: ahc(topology, chunks, NB), _one, _ahc_rows, _ahc_chunks, "chunks"),
     "in-switch": Algorithm(
@@ -201,19 +200,27 @@ def _halves(gather: bool) -> dict[str, Algorithm]:
         pieces = _few_chunks if len(families) > 1 else _one
         return Algorithm(build, _one, lambda topology, _: topology.cards * rows(topology), pieces, piece)
 
+    def steps(topology: Topology) -> int:
+        return topology.cards.bit_length()
+
+    def group_and_steps(topology: Topology) -> int:
+        return topology.group + topology.nodes.bit_length() + 1
+
     rings = partial(scattered.over_rings, gather=gather)
     return {
         "ring": Algorithm(rings, most_rings, _ring_rows, _ring_slices, "slices", allotted=True, auto=True),
         "direct": over(scattered.line, [TWO_SHOT], lambda topology: topology.cards, "chunks"),
-        "doubling" if gather else "halving": over(
-            scattered.line, [HALVING_DOUBLING], lambda topology: topology.cards.bit_length(), "chunks"
-        ),
+        "doubling" if gather else "halving": over(scattered.line, [HALVING_DOUBLING], steps, "chunks"),
         "hierarchical-ring": over(
             scattered.cards_by_nodes,
             [TWO_SHOT, RING_BY_CHUNK],
             lambda topology: topology.group + 3 * MOST_CHUNKS,
             "chunks",
         ),
+        "nhr": over(scattered.line, [NHR], steps, "chunks"),
+        "nb": over(scattered.line, [NB], steps, "chunks"),
+        "hierarchical-nhr": over(scattered.cards_by_nodes, [TWO_SHOT, NHR], group_and_steps, "chunks"),
+        "hierarchical-nb": over(scattered.cards_by_nodes, [TWO_SHOT, NB], group_and_steps, "chunks"),
         "torus-ring": over(
             nested.grid, [RING], lambda topology: 2 * sum(map(len, nested.sides(topology))) - 1, "slices"
         ),

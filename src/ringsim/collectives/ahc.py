@@ -24,6 +24,11 @@ def shares(topology: Topology) -> int:
     return most + last - gcd(most, last)
 
 
+def widest(topology: Topology) -> int:
+    """Equal parts of the vector in the widest piece, which are as narrow as it takes for all pieces to be whole numbers."""
+    return lcm(topology.group, topology.last_group) // topology.group
+
+
 def ahc(topology: Topology, chunks: int, across: Family) -> Schedule:
     """All-reduce a node at a time, direct inside, `across` between the owners of each piece.
 

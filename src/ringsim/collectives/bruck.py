@@ -45,23 +45,25 @@ def _doubling(size: int) -> list[Step]:
 
 
 def _walk(sketch: Sketch, teams: Teams, gates: Gate, steps: list[Step], *, reduces: bool) -> Done:
-    """Take the steps one after the other: the next begins when the last one's message is in and one's own has arrived.
+    """Take the steps one after the other.
 
-    A reduce-scatter sends blocks that the receiver passes on or owns, an all-gather such as the sender has.
-    Where members own several blocks each, a message goes out as that many pieces behind each other.
+    A reduce-scatter sends blocks that the receiver passes on or owns, an all-gather such as the sender has. A message sets
+    off when both its ends have got that far, HCCL's notify: what they sent has arrived and what they were sent is in.
+    Where members own several blocks each, it goes out as that many pieces behind each other.
     """
     member, pieces = np.arange(teams.size), teams.width * teams.chunks
     columns = teams.columns() | {"modulus": teams.size, "inner": pieces, "count": pieces}
     came = went = np.full(teams.members.shape, -1)
     for ahead, runs, pitch in steps:
-        first = member + ahead if reduces else member
+        to = np.roll(member, -ahead)
         rows = sketch.send(
-            teams.members, np.roll(teams.members, -ahead, axis=1),
-            **columns, first=first, span=runs, pitch=pitch, reduces=reduces * pieces,
+            teams.members, teams.members[:, to],
+            **columns, first=member + ahead * reduces, span=runs, pitch=pitch, reduces=reduces * pieces,
         )  # fmt: skip
-        sketch.wait(rows, came)
-        sketch.wait(rows, went)
-        wait_at(sketch, rows, teams.members, gates)
+        for end in (member, to):
+            wait_at(sketch, rows, teams.members[:, end], gates)
+            sketch.wait(rows, came[:, end])
+            sketch.wait(rows, went[:, end])
         came, went = np.roll(rows, ahead, axis=1), rows
     return done(teams.members, np.stack([came, went]), teams.chunks - pieces)
 
@@ -84,6 +86,11 @@ def nhr_reduce_scatter(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
 def nhr_all_gather(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
     """Distances …, 4, 2, 1 upwards, the last message the largest."""
     return _walk(sketch, teams, gates, _backwards(teams.size), reduces=False)
+
+
+def rows(size: int) -> int:
+    """Rows and joins of an all-reduce."""
+    return size * (2 * len(_digits(size)) + 1)
 
 
 #: Source: mirror-cann/hccl, coll_algo_intro: 2⌈log2 p⌉α + 2(p−1)/p·nβ + (p−1)/p·nγ for any p, each half with half of it.

@@ -6,6 +6,9 @@ for (a reduce-scatter, last step last), or what they have (an all-gather, the st
 in as many steps). The table has to fall apart in halves: whoever can be reached by the later steps is one
 half of whoever can be reached when the present one is added. Distances 1, 2, 4, … do, and so do Swing's.
 
+Both members of a pair begin when both have got that far, as after a handshake: MPI's rendezvous, HCCL's notify. That is what
+the textbooks' formulas count; in a network without back-pressure whoever is ahead would only get in the way of the others.
+
 Where the size is no power of two the members beyond it are folded onto others first and told the sum in the end.
 """
 
@@ -83,7 +86,7 @@ def in_and_out(partners: Ints) -> Stage:
 
 
 def _halves(sketch: Sketch, teams: Teams, gates: Gate, partners: Ints, *, gather: bool) -> Done:
-    """Rows from every member to his partner of each step; each waits for all that came before it."""
+    """Rows from every member to his partner of each step; they wait for all that came to either of them before."""
     steps, place, arrived = len(partners), places(partners), list[Ints]()
     for step in reversed(range(steps)) if gather else range(steps):
         with_whom = partners[step]
@@ -95,9 +98,10 @@ def _halves(sketch: Sketch, teams: Teams, gates: Gate, partners: Ints, *, gather
             teams.members, teams.members[:, with_whom],
             **teams.columns(), first=(whose >> later) * span, span=span, reduces=0 if gather else teams.chunks,
         )  # fmt: skip
-        wait_at(sketch, rows, teams.members, gates)
-        for before in arrived:
-            sketch.wait(rows, before)
+        for ready in (slice(None), with_whom):
+            wait_at(sketch, rows, teams.members[:, ready], gates)
+            for before in arrived:
+                sketch.wait(rows, before[:, ready])
         arrived.append(rows[:, with_whom])
     return together([done(teams.members, rows) for rows in arrived])
 
@@ -111,7 +115,8 @@ def swap(partners: Ints) -> Stage:
                 teams.members, teams.members[:, with_whom],
                 **teams.columns(), span=teams.blocks, reduces=teams.chunks, parked=True,
             )  # fmt: skip
-            wait_at(sketch, rows, teams.members, gates)
+            for ready in (slice(None), with_whom):
+                wait_at(sketch, rows, teams.members[:, ready], gates)
             there = done(teams.members, np.stack([rows, rows[:, with_whom]]))
             gates = gate(sketch, there, teams.chunks, gates)
         return standing(teams.members, gates)

@@ -48,7 +48,7 @@ def all_gather(sketch: Sketch, teams: Teams, gates: Gate) -> Done:
 def _by_chunk(sketch: Sketch, teams: Teams, gates: Gate, *, gather: bool) -> Done:
     """Go round once, adding, and again if one is to `gather`, each chunk on a channel of its own.
 
-    So a chunk need not wait at every step for the others of its block, and the stages before and after overlap with this one.
+    So a chunk need not wait at every step for the others of its block, and the stages before and after can overlap.
     """
     n, chunks, step = teams.size, teams.chunks, teams.width * teams.chunks
     if n == 1 or chunks == 1:

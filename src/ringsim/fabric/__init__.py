@@ -10,13 +10,14 @@ important figures twice, once as the model uses them and once as the vendor prin
 disagreement is an error that names the likely mistake. Inside everything is SI and one direction.
 
 Files, from the foundations up: `errors` words every complaint, `keys` says which keys there are and what each may
-hold, `reading` takes files apart, `checks` compares values with each other, `sheet` has the nouns, `loading` puts
-the two halves together. A number that arrives here has passed all of them.
+hold, `reading` takes files apart, `checks` compares values with each other, `protocols` and `sheet` have the nouns,
+`loading` puts the two halves together. A number that arrives here has passed all of them.
 """
 
 from ringsim.fabric.errors import FabricError
 from ringsim.fabric.loading import available, load, networks
-from ringsim.fabric.sheet import Card, Domain, Fabric, Network, Nic, Protocol, ProtocolSet
+from ringsim.fabric.protocols import Protocol, ProtocolSet
+from ringsim.fabric.sheet import Card, Domain, Fabric, Network, Nic
 
 __all__ = [
     "Card",

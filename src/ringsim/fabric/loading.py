@@ -13,6 +13,7 @@ from pathlib import Path
 from ringsim.fabric.checks import check_complete, check_datasheet, check_domain, check_network
 from ringsim.fabric.errors import complain, show, suggest
 from ringsim.fabric.keys import ALGORITHMS, PROTOCOL_KEYS, Value, known_keys
+from ringsim.fabric.protocols import Protocol, ProtocolSet
 from ringsim.fabric.reading import (
     Entry,
     count,
@@ -29,7 +30,7 @@ from ringsim.fabric.reading import (
     typed,
     yes,
 )
-from ringsim.fabric.sheet import Card, Domain, Fabric, Network, Nic, Protocol, ProtocolSet
+from ringsim.fabric.sheet import Card, Domain, Fabric, Network, Nic
 
 SCHEMA = 1
 

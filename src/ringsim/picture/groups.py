@@ -54,7 +54,7 @@ def _fine(view: View, scene: Scene, switch: Ints, own: Ints, size: int, count: i
     radius = 0.0 if count == 1 else RADIUS if count <= 12 else 1.25 * RADIUS
     reach = min(2.3, 0.95 * radius * sin(pi / count)) if count > 1 else 2.6
     inner = 0.52 * reach if size > 1 else 0.0
-    disc = min(0.2, 0.8 * inner * sin(pi / max(3, size))) if size > 1 else 0.2
+    disc = min(0.17, 0.62 * inner * sin(pi / max(3, size))) if size > 1 else 0.2
     across = max(1, ceil((most / 2.5) ** 0.5))
     round_about = 2 * pi * (inner + disc) / size * 0.85
     cell = min(0.24, round_about / across, (reach - inner - disc) / (ceil(most / across) + 0.4))

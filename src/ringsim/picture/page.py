@@ -58,7 +58,8 @@ def write(scene: Scene, view: View, path: Path, title: str, subtitle: str, busie
         if painter.paired:
             key.append("two lines side by side: traffic keeps to the right")
         foot = _wrapped("; ".join(key), wide - 2 * SIDE - (BAR + 0.3 if view.loaded else 0.0), 7)
-        below = BELOW + 0.14 * max(0, len(foot) - 1)
+        named = _wrapped(busiest, wide - 2 * SIDE - BAR - 0.3)
+        below = BELOW + 0.14 * (max(0, len(foot) - 1) + max(0, len(named) - 1))
         tall = high[1] - low[1] + above + below
         figure = Figure(figsize=(wide, tall), dpi=DPI)
         left = (low[0] + high[0] - wide) / 2
@@ -69,9 +70,15 @@ def write(scene: Scene, view: View, path: Path, title: str, subtitle: str, busie
         x, top = left + SIDE, high[1] + above
         axes.text(x, top - 0.2, title, size=13, weight="bold", color=paint.INK, va="top")
         axes.text(x, top - 0.48, "\n".join(lines), size=8, color=paint.GREY, va="top", linespacing=1.3)
-        axes.text(x, low[1] - 0.2, busiest, size=8, color=paint.INK, va="top", weight="bold")
+        axes.text(x, low[1] - 0.2, "\n".join(named), linespacing=1.3, size=8, color=paint.INK, va="top", weight="bold")
         axes.text(
-            x, low[1] - (0.38 if busiest else 0.2), "\n".join(foot), size=7, color=paint.GREY, va="top", linespacing=1.3
+            x,
+            low[1] - (0.23 + 0.15 * len(named) if busiest else 0.2),
+            "\n".join(foot),
+            size=7,
+            color=paint.GREY,
+            va="top",
+            linespacing=1.3,
         )
         if view.loaded:
             _colour_bar(axes, left + wide - SIDE, low[1] - 0.24)

@@ -25,6 +25,10 @@ MOST_MARKED = 4
 APART = 0.05
 #: So many wires may be drawn as two lines.
 MOST_PAIRED = 260
+#: Points; smaller letters are left out.
+LEAST_TEXT = 4.2
+#: Inches; beside a shorter wire, not on it, is written how busy it is.
+SHORT = 0.75
 #: Loads that differ by less are alike.
 ALIKE = 1e-6
 
@@ -209,7 +213,7 @@ class Painter:
         """Write as large as fits, or as `like` would; nothing where it would be too small to read."""
         if text:
             size = min(most, wide / (0.0088 * max(len(text), len(like))), tall / 0.0165)
-            if size >= 3.6:
+            if size >= LEAST_TEXT:
                 self.axes.text(x, y, text, size=size, color=colour, ha="center", va="center_baseline", zorder=7)
 
     def _note(self, note: Note) -> None:
@@ -233,8 +237,14 @@ class Painter:
                     continue
                 self.axes.add_patch(_stroke(path, MARK, wide + min(2.6, 0.8 + wide), 2.5))
                 self.axes.add_patch(_stroke(path, self._paint(wire, load), wide, 2.6))
+        x, y = middle(hot[0].path)
+        (ax, ay), (bx, by) = hot[0].path[0], hot[0].path[-1]
+        if (long := hypot(bx - ax, by - ay)) < SHORT:
+            # Outwards: whatever is there matters less than the ends of the wire.
+            side = 0.26 if x * (by - ay) - y * (bx - ax) >= 0 else -0.26
+            x, y = x + side * (by - ay) / (long or 1.0), y - side * (bx - ax) / (long or 1.0)
         self.axes.text(
-            *middle(hot[0].path), words.part(self.peak), size=7.5, weight="bold", color=MARK, ha="center", va="center",
+            x, y, words.part(self.peak), size=7.5, weight="bold", color=MARK, ha="center", va="center",
             zorder=9, bbox={"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": MARK, "linewidth": 0.9},
         )  # fmt: skip
 

@@ -5,17 +5,13 @@ places. Two searches, each blind to what the other sees: the smallest cut of all
 single thread, and a sweep along the slowest vibration of the graph (M. Fiedler, 1973) finds a waist.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from ringsim.topology.base import Topology
 from ringsim.topology.kinds import Floats, Ints
 
-if TYPE_CHECKING:
-    from ringsim.topology.graphs import GraphTopology
 
-
-def smallest_cuts(topology: "GraphTopology") -> list[Ints]:
+def smallest_cuts(topology: Topology) -> list[Ints]:
     """Divisions of all vertices in two with cards on both sides, shape ``[vertices]`` each, 0 and 1."""
     rates = _both_ways(topology)
     found = [_stoer_wagner(rates), *_sweep(topology, rates)]
@@ -23,7 +19,7 @@ def smallest_cuts(topology: "GraphTopology") -> list[Ints]:
     return [side for side, own in zip(found, cards, strict=True) if own.min() < own.max()]
 
 
-def _both_ways(topology: "GraphTopology") -> Floats:
+def _both_ways(topology: Topology) -> Floats:
     """Rate between any two vertices, the lesser of both directions' (or half of the only one's), in a matrix."""
     size = topology.vertices[-1]
     rates = np.zeros((size, size))
@@ -45,7 +41,7 @@ def _stoer_wagner(rates: Floats) -> Ints:
     return side
 
 
-def _sweep(topology: "GraphTopology", rates: Floats) -> list[Ints]:
+def _sweep(topology: Topology, rates: Floats) -> list[Ints]:
     """The cuts along the Fiedler vector with the least rate in all, and with the least for what lies behind them."""
     degree = rates.sum(axis=1)
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1.0))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.topology.base import Topology, digest
+from ringsim.topology.cuts import smallest_cuts
 from ringsim.topology.kinds import Floats, Ints, TopologyError, flow
 
 #: Bytes of the message by whose sending time ways are compared.
@@ -258,8 +259,6 @@ class GraphTopology(Topology):
             node = np.where(np.arange(len(own)) < self.cards, self.home, -1)
             yield "node", [node, self._with_neighbours(node)]
         if self.vertices[-1] <= MOST_CUT:
-            from ringsim.topology.cuts import smallest_cuts
-
             for side in smallest_cuts(self):
                 yield "cut", [side]
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from ringsim.schedule import Schedule
 from ringsim.values.counting import count, execute
-from ringsim.values.events import StuckError, ValuesError, collect
+from ringsim.values.errors import StuckError, ValuesError
+from ringsim.values.events import collect
 from ringsim.values.fifo import Fifo, fifo
 from ringsim.values.order import check_order
 
@@ -35,7 +36,7 @@ class Proof(NamedTuple):
     pairs: int | None
 
 
-def prove(schedule: Schedule, *, order: bool = True, most: float = math.inf) -> Proof:
+def prove(schedule: Schedule, *, order: bool = True, patience: float = math.inf) -> Proof:
     """Check that every rank ends with what it should, each contribution exactly once, whatever the timing.
 
     Parameters
@@ -43,8 +44,8 @@ def prove(schedule: Schedule, *, order: bool = True, most: float = math.inf) -> 
     schedule : Schedule
     order : bool
         Whether to look at other timings than the waves.
-    most : float
-        How much work that may be (see `check_order`); beyond, it is left out.
+    patience : float, seconds
+        What the other timings may take, roughly; they are left out if it would be more.
 
     Raises
     ------
@@ -55,4 +56,4 @@ def prove(schedule: Schedule, *, order: bool = True, most: float = math.inf) -> 
     """
     events = collect(schedule)
     count(events)
-    return Proof(len(events), check_order(events, most) if order else None)
+    return Proof(len(events), check_order(events, patience) if order else None)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ringsim.schedule import Schedule
-from ringsim.values.events import name
+from ringsim.values.errors import name
 
 
 class Entry(NamedTuple):

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.schedule import Ints, Schedule
-from ringsim.values.events import Bools, Events
+from ringsim.values.events import Events
+from ringsim.values.waits import Bools
 
 MOST_BYTES = 1 << 28  # of clocks at a time
+ENTRY_S = 4e-9  # seconds for each entry of an event's clock, roughly
 
 
 class Serial(NamedTuple):
@@ -77,7 +79,7 @@ def _parts(schedule: Schedule) -> Ints:
     return part
 
 
-def ordered(events: Events, serials: Serial, earlier: Ints, later: Ints, most: float = np.inf) -> Bools | None:
+def ordered(events: Events, serials: Serial, earlier: Ints, later: Ints, patience: float = np.inf) -> Bools | None:
     """Which pairs of events are in this order in any timing.
 
     Parameters
@@ -85,19 +87,19 @@ def ordered(events: Events, serials: Serial, earlier: Ints, later: Ints, most: f
     events : Events
     serials : Serial
     earlier, later : int arrays, shape ``[pairs]``
-    most : float
-        Entries of clocks to work out at most.
+    patience : float, seconds
+        What it may take, roughly.
 
     Returns
     -------
     bool array, shape ``[pairs]``, or None
-        None where `most` does not suffice.
+        None where it would take longer.
     """
     schedule = events.schedule
     rows = events.row[earlier]
     part, column = columns(schedule, serials, np.unique(serials.connection[rows]))
     wide = int(column.max(initial=-1)) + 1
-    if len(events) * wide > most:
+    if len(events) * wide * ENTRY_S > patience:
         return None
     found: Bools = part[rows] == part[events.row[later]]
     count = serials.start[rows] + events.firing[earlier]

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from ringsim.schedule import EVERYONE, Ints, Schedule
 from ringsim.values.blame import Entry, blame
-from ringsim.values.events import Bools, Events, ValuesError, collect
+from ringsim.values.errors import ValuesError
+from ringsim.values.events import Events, collect
+from ringsim.values.waits import Bools
 
 POISON = 1 << 20  # what a rank holds where it contributes nothing: whoever adds to it is found out
 MOST_COUNTED = 128  # ranks
@@ -25,10 +27,49 @@ MOST_BYTES = 1 << 28  # of vectors at a time, with what is under way between the
 Arrived = tuple[Ints, NDArray[Any], Bools, Ints]
 
 
+class Block(NamedTuple):
+    """Where vectors are kept that hold some units of every place, one place after the other.
+
+    Attributes
+    ----------
+    vertices : int array, shape ``[places]``
+        Ranks and those switches that take part, ascending.
+    units : range
+    """
+
+    vertices: Ints
+    units: range
+
+    def at(self, vertex: Ints, unit: Ints) -> Ints:
+        """Index of units at vertices."""
+        found: Ints = np.searchsorted(self.vertices, vertex) * len(self.units) + unit - self.units.start
+        return found
+
+
+class Scattered(NamedTuple):
+    """Where only those units of a place are kept that are ever touched: in an all-to-all nearly none are.
+
+    Attributes
+    ----------
+    keys : int array, shape ``[kept]``
+        ``vertex * number of units + unit``, ascending.
+    units : range
+        All there are.
+    """
+
+    keys: Ints
+    units: range
+
+    def at(self, vertex: Ints, unit: Ints) -> Ints:
+        """Index of units at vertices."""
+        found: Ints = np.searchsorted(self.keys, vertex * len(self.units) + unit)
+        return found
+
+
 class Moves(NamedTuple):
     """Units that move in one wave, shape ``[moves]``: by which event, between which places, and how.
 
-    A place is a unit of a rank or switch: an index into the vectors, flattened.
+    A place is a unit of a rank or switch: an index as a `Block` or `Scattered` gives it.
     """
 
     event: Ints
@@ -60,7 +101,8 @@ def execute(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
         raise ValueError(f"vectors: {vectors.shape} is not [{schedule.ranks}, {schedule.units}, width]")
     events = collect(schedule)
     state = _with_switches(schedule, vectors)
-    apply(events, state)
+    room = Block(_vertices(schedule), range(schedule.units))
+    apply(events, room, state.reshape(-1, state.shape[2]))
     return state[: schedule.ranks]
 
 
@@ -75,11 +117,17 @@ def count(events: Events) -> None:
     """
     schedule = events.schedule
     counted = schedule.ranks <= MOST_COUNTED
+    if not counted and ((schedule.begins != EVERYONE) & (schedule.ends != EVERYONE)).all():
+        for suspects in _lone_suspects(events):
+            _count(events, suspects)
+        return
     # Vectors of all places, what moves in the fullest wave, and what may be parked.
     moving = schedule.span[events.row] * ~schedule.joins[events.row]
     fullest = np.add.reduceat(moving, events.bounds[:-1]).max() if len(events) else 0
     parked = moving[schedule.parked[events.row]].sum()
-    each = (len(_places(schedule)) + 2 * (fullest + parked) / schedule.units) * (4 * schedule.ranks if counted else 16)
+    each = (len(_vertices(schedule)) + 2 * (fullest + parked) / schedule.units) * (
+        4 * schedule.ranks if counted else 16
+    )
     block = max(1, int(MOST_BYTES / each))
     for low in range(0, schedule.units, block):
         units = range(low, min(low + block, schedule.units))
@@ -87,14 +135,12 @@ def count(events: Events) -> None:
             _count(events, suspects)
 
 
-def apply(events: Events, state: NDArray[Any], low: int = 0) -> None:
-    """Run `events` in place on `state`, shape ``[places, some, width]``: all units, or some from `low` on."""
-    places, some, width = state.shape
-    flat = state.reshape(places * some, width)
+def apply(events: Events, room: Block | Scattered, flat: NDArray[Any]) -> None:
+    """Run `events` in place on the vectors in a room, shape ``[places, width]``."""
     parks = bool(events.schedule.parked.any())
-    claimed = np.empty(places * some, np.int64)  # tells quickly whether several rows add to one place in one wave
+    claimed = np.empty(len(flat), np.int64)  # tells quickly whether several rows add to one place in one wave
     later: dict[int, list[Arrived]] = {}  # what is parked, by the wave in which it is taken
-    for wave, moves in enumerate(_moves(events, low, some)):
+    for wave, moves in enumerate(_moves(events, room)):
         arrived = moves.target, flat[moves.source], moves.adds, events.row[moves.event]
         if parks:
             lands = events.wave[events.writer[moves.event]]
@@ -131,33 +177,30 @@ def _add(flat: NDArray[Any], place: Ints, sent: NDArray[Any], row: Ints) -> None
         flat[place[now]] += sent[now]
 
 
-def _moves(events: Events, low: int, some: int) -> Iterator[Moves]:
-    """For each wave the units that move, of `some` from `low` on, with their places among those units."""
-    schedule = events.schedule
-    known = _places(schedule)
-    source, target = (np.searchsorted(known, end) * some for end in (schedule.source, schedule.target))
-    joins = schedule.joins
-    for begin, end in zip(events.bounds[:-1], events.bounds[1:], strict=True):
+def _moves(events: Events, room: Block | Scattered) -> Iterator[Moves]:
+    """For each wave the units that move, of those that the room is for."""
+    schedule, joins = events.schedule, events.schedule.joins
+    for begin, end in pairwise(events.bounds.tolist()):
         event = np.arange(begin, end)[~joins[events.row[begin:end]]]
-        row, firing = events.row[event], events.firing[event]
-        which, unit = schedule.carried(row, firing)
-        unit -= low
-        if some < schedule.units:
-            inside = (unit >= 0) & (unit < some)
+        which, unit = schedule.carried(events.row[event], events.firing[event])
+        if len(room.units) < schedule.units:
+            inside = (unit >= room.units.start) & (unit < room.units.stop)
             which, unit = which[inside], unit[inside]
-        adds = firing < schedule.reduces[row]
-        yield Moves(event[which], source[row][which] + unit, target[row][which] + unit, adds[which])
+        event = event[which]
+        row = events.row[event]
+        adds = events.firing[event] < schedule.reduces[row]
+        yield Moves(event, room.at(schedule.source[row], unit), room.at(schedule.target[row], unit), adds)
 
 
-def _places(schedule: Schedule) -> Ints:
-    """Vertices that hold vectors: every rank, and the switches that take part, shape ``[places]``."""
+def _vertices(schedule: Schedule) -> Ints:
+    """Whoever holds vectors: every rank, and the switches that take part, shape ``[places]``."""
     ends = np.unique(np.concatenate([schedule.source, schedule.target]))
     return np.concatenate([np.arange(schedule.ranks), ends[ends >= schedule.ranks]])
 
 
 def _with_switches(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
     """A copy of the vectors with those of the switches behind: nothing is in them yet."""
-    switches = len(_places(schedule)) - schedule.ranks
+    switches = len(_vertices(schedule)) - schedule.ranks
     return np.concatenate([vectors, np.zeros((switches, *vectors.shape[1:]), vectors.dtype)])
 
 
@@ -174,10 +217,10 @@ def _count(events: Events, units: range) -> None:
     begins, ends = _roles(schedule, units)
     everyone = np.arange(schedule.ranks)
     # Integers might wrap round to a count of one; float32 is exact to 2^24 and never comes back from beyond.
-    counts = np.zeros((len(_places(schedule)), len(units), schedule.ranks), np.float32)
+    counts = np.zeros((len(_vertices(schedule)), len(units), schedule.ranks), np.float32)
     counts[everyone, :, everyone] = np.where(begins, 1, POISON)
     with np.errstate(over="ignore"):
-        apply(events, counts, units.start)
+        apply(events, Block(_vertices(schedule), units), counts.reshape(-1, schedule.ranks))
     wrong = (counts[: schedule.ranks] != begins.T) & ends[:, :, None]
     if wrong.any():
         rank, unit, of = (int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
@@ -195,19 +238,37 @@ def _suspects(events: Events, units: range) -> list[range]:
     state = np.random.default_rng(units.start).integers(0, 2**64, (schedule.ranks, len(units), 2), np.uint64)
     total = np.stack([np.where(begins, state[:, :, i], np.uint64(0)).sum(axis=0) for i in range(2)], axis=1)
     state = _with_switches(schedule, state)
-    apply(events, state, units.start)
+    apply(events, Block(_vertices(schedule), units), state.reshape(-1, 2))
     wrong = ((state[: schedule.ranks] != total).any(axis=2) & ends).any(axis=0)
     return [units[i : i + 1] for i in np.flatnonzero(wrong).tolist()]
+
+
+def _lone_suspects(events: Events) -> list[range]:
+    """The same for all units at once, where each has one rank that contributes and one that must end with it."""
+    schedule, number = events.schedule, events.schedule.units
+    units = np.arange(number)
+    begins, ends = (who * number + units for who in (schedule.begins, schedule.ends))
+    moves = np.flatnonzero(~schedule.joins[events.row])
+    which, unit = schedule.carried(events.row[moves], events.firing[moves])
+    row = events.row[moves[which]]
+    touched = [end[row] * number + unit for end in (schedule.source, schedule.target)]
+    room = Scattered(np.unique(np.concatenate([begins, ends, *touched])), range(number))
+    state = np.random.default_rng(0).integers(0, 2**64, (len(room.keys), 2), np.uint64)
+    state[room.keys >= schedule.ranks * number] = 0  # switches
+    total = state[np.searchsorted(room.keys, begins)]
+    apply(events, room, state)
+    wrong = (state[np.searchsorted(room.keys, ends)] != total).any(axis=1)
+    return [range(i, i + 1) for i in np.flatnonzero(wrong).tolist()]
 
 
 def _history(events: Events, unit: int, of: int, starts: int) -> list[Entry]:
     """Everything that is written to one unit, in the order of the waves, as counts of one contribution."""
     schedule = events.schedule
-    vertices = _places(schedule).tolist()
+    vertices = _vertices(schedule).tolist()
     held: dict[int, float] = {of: starts}
     landing: dict[int, list[tuple[int, int, float]]] = {}
     history: list[Entry] = []
-    for wave, moves in enumerate(_moves(events, unit, 1)):
+    for wave, moves in enumerate(_moves(events, Block(_vertices(schedule), range(unit, unit + 1)))):
         lands = events.wave[events.writer[moves.event]].tolist()
         turn = np.where(moves.adds, events.row[moves.event] + 1, 0).tolist()  # as in `apply`: copies first
         for event, source, when, nth in zip(moves.event.tolist(), moves.source.tolist(), lands, turn, strict=True):

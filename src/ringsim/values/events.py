@@ -7,57 +7,14 @@ into it. Whoever is left over waits in a circle, whatever the timing, because ev
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ringsim.schedule import Ints, Schedule
-
-Bools = NDArray[np.bool_]
-
-#: Steps of a circle that a message spells out.
-MOST_NAMED = 6
-
-
-class ValuesError(Exception):
-    """A schedule that leaves a wrong sum, may leave one, or never ends; the message says where and why."""
-
-
-class Step(NamedTuple):
-    """A firing in a circle, and how it waits for the next one: ``"arrival"``, ``"departure"`` or ``"slot"``."""
-
-    row: int
-    firing: int
-    waits_for: str
-
-
-class StuckError(ValuesError):
-    """Rows that wait for each other for ever.
-
-    Attributes
-    ----------
-    circle : tuple of Step
-        Each waits for the next and the last for the first.
-    """
-
-    def __init__(self, schedule: Schedule, circle: tuple[Step, ...]) -> None:
-        self.circle = circle
-        words = {
-            "arrival": "{}", "departure": "{} to leave before it on the connection", "slot": "a slot until {} is sent",
-        }  # fmt: skip
-        nexts = [*circle[1:], circle[0]]
-        parts = [
-            words[step.waits_for].format(name(schedule, after.row, after.firing))
-            for step, after in zip(circle, nexts, strict=True)
-        ]
-        if len(parts) > MOST_NAMED:
-            parts[MOST_NAMED - 1 : -1] = [f"{len(parts) - MOST_NAMED} more that wait like that"]
-        first = circle[0]
-        super().__init__(
-            f"{name(schedule, first.row)} never reaches firing {first.firing}: it waits in a circle for "
-            + ", which waits for ".join(parts)
-        )
+from ringsim.values.errors import Step, StuckError
+from ringsim.values.parked import check_parked, taken
+from ringsim.values.waits import Bools, by_awaited, spread, waiting
 
 
 class Limit(Protocol):
@@ -70,47 +27,6 @@ class Limit(Protocol):
     def holder(self, row: int, done: Ints) -> int:
         """A row that has to fire before `row` may."""
         ...
-
-
-def name(schedule: Schedule, row: int, firing: int | None = None) -> str:
-    """Name a row, or one of its firings, for a message."""
-    source, target = (place(schedule, int(end[row])) for end in (schedule.source, schedule.target))
-    what = f"join at {source}" if schedule.joins[row] else f"{source} → {target}, channel {schedule.channel[row]}"
-    return f"row {row} ({what})" + ("" if firing is None else f" firing {firing}")
-
-
-def place(schedule: Schedule, vertex: int) -> str:
-    """Name a rank by its number, and a switch as one."""
-    return str(vertex) if vertex < schedule.ranks else f"switch {vertex}"
-
-
-def spread(offsets: Ints, rows: Ints) -> tuple[Ints, Ints]:
-    """Entries of a column that is kept by row: for each the index into `rows`, and that into the column."""
-    begin = offsets[rows]
-    size = offsets[rows + 1] - begin
-    which = np.repeat(np.arange(len(rows)), size)
-    return which, np.arange(len(which)) + np.repeat(begin - np.cumsum(size) + size, size)
-
-
-def waiting(schedule: Schedule) -> Ints:
-    """The row that each dependency belongs to, shape ``[dependencies]``."""
-    return np.repeat(np.arange(schedule.rows), np.diff(schedule.dep_offsets))
-
-
-def by_awaited(schedule: Schedule, keep: Bools | None = None) -> tuple[Ints, Ints]:
-    """Dependencies sorted by the row that is waited for: offsets of shape ``[rows + 1]``, and their numbers.
-
-    Parameters
-    ----------
-    schedule : Schedule
-    keep : bool array, shape ``[dependencies]``, or None
-        Those that count; None for all.
-    """
-    some = np.arange(len(schedule.dep_row)) if keep is None else np.flatnonzero(keep)
-    on = schedule.dep_row[some]
-    offsets = np.zeros(schedule.rows + 1, np.int64)
-    np.cumsum(np.bincount(on, minlength=schedule.rows), out=offsets[1:])
-    return offsets, some[np.argsort(on, kind="stable")]
 
 
 def waves(schedule: Schedule, limit: Limit | None = None) -> Iterator[tuple[Ints, Ints]]:
@@ -264,55 +180,3 @@ def collect(schedule: Schedule) -> Events:
     found = [(none, none), *waves(schedule)]
     row, firing = (np.concatenate(part) for part in zip(*found, strict=True))
     return Events(schedule, row, firing, np.cumsum([len(rows) for rows, _ in found]))
-
-
-def _takes(schedule: Schedule) -> Bools:
-    """Dependencies by which a join takes what a row parks at its rank, shape ``[dependencies]``."""
-    waits, on = waiting(schedule), schedule.dep_row
-    found: Bools = schedule.joins[waits] & schedule.parked[on] & (schedule.source[waits] == schedule.target[on])
-    return found
-
-
-def taken(schedule: Schedule, row: Ints, firing: Ints) -> tuple[Ints, Ints]:
-    """Which join takes what firings of rows that park bring, and with which of its firings.
-
-    The first that waits for it or for a later one. A join that names a row twice waits for whichever is later.
-    """
-    takes = np.flatnonzero(_takes(schedule))
-    on, lag = schedule.dep_row[takes], schedule.dep_lag[takes]
-    join, least = np.full(schedule.rows, -1), np.full(schedule.rows, np.iinfo(np.int64).max)
-    join[on] = waiting(schedule)[takes]
-    np.minimum.at(least, on, lag)
-    return join[row], np.maximum(firing + least[row], 0)
-
-
-def check_parked(schedule: Schedule) -> None:
-    """Raise ValuesError unless one join takes whatever is parked."""
-    parked = np.flatnonzero(schedule.parked)
-    if not len(parked):
-        return
-    takes = np.flatnonzero(_takes(schedule))
-    pairs = np.unique(np.stack([schedule.dep_row[takes], waiting(schedule)[takes]]), axis=1)
-    many = np.bincount(pairs[0], minlength=schedule.rows)
-    if (many > 1).any():
-        row = int(np.argmax(many > 1))
-        one, two = pairs[1][pairs[0] == row][:2].tolist()
-        _refuse(schedule, row, 0, f"is taken twice, by {name(schedule, one)} and by {name(schedule, two)}")
-    if (many[parked] < 1).any():
-        row = int(parked[np.argmin(many[parked])])
-        _refuse(schedule, row, 0, "is never taken: no join there waits for it")
-    last = schedule.count[parked] - 1
-    join, taking = taken(schedule, parked, last)
-    short = taking >= schedule.count[join]
-    if short.any():
-        i = int(np.argmax(short))
-        row, late = int(parked[i]), int(taking[i] - schedule.count[join[i]])
-        first = max(int(last[i]) - late, 0)
-        _refuse(schedule, row, first, f"is never taken: {name(schedule, int(join[i]))} fires too seldom")
-
-
-def _refuse(schedule: Schedule, row: int, firing: int, why: str) -> None:
-    _, unit = schedule.carried(np.array([row]), np.array([firing]))
-    where = place(schedule, int(schedule.target[row]))
-    rank = where if where.startswith("switch") else f"rank {where}"
-    raise ValuesError(f"{rank}, unit {unit[0]}: what {name(schedule, row, firing)} parks there {why}")

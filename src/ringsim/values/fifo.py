@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ringsim.schedule import Ints, Schedule
-from ringsim.values.events import Bools, StuckError, by_awaited, spread, waiting, waves
+from ringsim.values.errors import StuckError
+from ringsim.values.events import waves
+from ringsim.values.waits import Bools, by_awaited, spread, waiting
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,12 @@ def fifo(schedule: Schedule, depth: int = 8) -> Fifo:
     if depth < 1:
         raise ValueError(f"depth = {depth}: at least 1")
     slots = _Slots(schedule)
-    # What works with some slots works with more, so halve the range until it is found.
     deadlock = slots.try_with(depth)
-    low, high = (depth, slots.most) if deadlock else (0, depth)
-    if deadlock and slots.most > depth:
-        unlimited = slots.try_with(slots.most)
-        if unlimited:
-            raise unlimited
-    elif deadlock:
-        raise deadlock
+    circle = deadlock and slots.try_with(slots.most)
+    if circle:
+        raise circle
+    # What works with some slots works with more, so halve the range until it is found.
+    low, high = (depth, slots.most) if deadlock else (0, min(depth, slots.most))
     while low + 1 < high:
         middle = (low + high) // 2
         low, high = (middle, high) if slots.try_with(middle) else (low, middle)

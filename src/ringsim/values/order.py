@@ -19,12 +19,15 @@ import numpy as np
 
 from ringsim.schedule import Ints
 from ringsim.values.clocks import needed, ordered, serial
-from ringsim.values.events import Bools, Events, ValuesError, name, place, spread, waiting
+from ringsim.values.errors import ValuesError, name, rank
+from ringsim.values.events import Events
+from ringsim.values.waits import Bools, spread, waiting
 
 READ, REDUCE, COPY = range(3)
 _DOES = ("reads it", "adds to it", "overwrites it")
 
 MOST_PAIRS = 1 << 21  # at a time
+ACCESS_S = 1e-6  # seconds for each unit that a firing reads or writes, roughly
 
 
 class Meetings(NamedTuple):
@@ -53,19 +56,19 @@ class Meetings(NamedTuple):
         return self.begins[turns + 1] - self.begins[turns]
 
 
-def check_order(events: Events, most: float = math.inf) -> int | None:
+def check_order(events: Events, patience: float = math.inf) -> int | None:
     """Check that firings that disagree are ordered by what they wait for and not by luck.
 
     Parameters
     ----------
     events : Events
-    most : float
-        Accesses to look at, and entries of vector clocks to work out, at most.
+    patience : float, seconds
+        What it may take, roughly; it is known before, so the same question has the same answer everywhere.
 
     Returns
     -------
     pairs : int or None
-        How many had to be ordered; None where `most` does not suffice.
+        How many had to be ordered; None where it would take longer.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def check_order(events: Events, most: float = math.inf) -> int | None:
     schedule = events.schedule
     if not len(events):
         return 0
-    if 2 * (schedule.span * schedule.count).sum() > most:
+    if 2 * float((schedule.span * schedule.count).sum()) * ACCESS_S > patience:
         return None
     found, direct, pairs = _meetings(events), _Direct(events), 0
     earlier, later = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -87,21 +90,23 @@ def check_order(events: Events, most: float = math.inf) -> int | None:
             earlier.append(before[once])
             later.append(after[once])
     before, after = np.concatenate(earlier), np.concatenate(later)
-    sure = ordered(events, direct.serial, found.event[before], found.event[after], most)
+    sure = ordered(events, direct.serial, found.event[before], found.event[after], patience)
     if sure is None:
         return None
     if not sure.all():
-        worst = int(np.argmin(sure))
-        one, two = (
-            f"{name(schedule, row, firing)}, which {_DOES[found.kind[i]]},"
-            for i in (before[worst], after[worst])
-            for row, firing in [(int(events.row[found.event[i]]), int(events.firing[found.event[i]]))]
-        )
-        vertex, unit = divmod(int(found.place[before[worst]]), schedule.units)
-        where = place(schedule, vertex)
-        rank = where if where.startswith("switch") else f"rank {where}"
-        raise ValuesError(f"{rank}, unit {unit}: {one} and {two} meet there and nothing orders them")
+        _refuse(events, found, int(before[np.argmin(sure)]), int(after[np.argmin(sure)]))
     return pairs
+
+
+def _refuse(events: Events, found: Meetings, *accesses: int) -> None:
+    vertex, unit = divmod(int(found.place[accesses[0]]), events.schedule.units)
+    meeting = []
+    for access in accesses:
+        event = found.event[access]
+        firing = name(events.schedule, int(events.row[event]), int(events.firing[event]))
+        meeting.append(f"{firing}, which {_DOES[found.kind[access]]},")
+    where = rank(events.schedule, vertex)
+    raise ValuesError(f"{where}, unit {unit}: {' and '.join(meeting)} meet there and nothing orders them")
 
 
 def _meetings(events: Events) -> Meetings:
@@ -138,7 +143,7 @@ def _check_joins(events: Events, key: Ints) -> None:
         vertex, unit = divmod(int(key[at]) // 3 // total, schedule.units)
         join = name(schedule, int(events.row[event[at]]), int(events.firing[event[at]]))
         raise ValuesError(
-            f"rank {vertex}, unit {unit}: {join} takes what overwrites something else that it takes, "
+            f"{rank(schedule, vertex)}, unit {unit}: {join} takes what overwrites something else that it takes, "
             "and nothing orders them"
         )
 

@@ -1,0 +1,214 @@
+"""``ringsim verify``: whether a schedule does what it says, whatever the timing, and whether buffers are deep enough."""
+
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ringsim.cli.errors import BadFile, explained
+from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Name, Size, Whole
+from ringsim.cli.screen import PATIENCE, Notice, check_writable, dump, echo
+
+if TYPE_CHECKING:
+    from ringsim.schedule import Schedule
+    from ringsim.values import Fifo, Proof
+
+#: The verdict that a schedule is wrong.
+WRONG = 1
+
+#: Slots of a connection's buffer, as NCCL has them.
+DEPTH = 8
+
+#: Units sent from rank to rank: more take minutes and gigabytes.
+MOST_MOVES = 200_000_000
+MOVE_S = 1e-6
+
+#: Seconds that looking at other timings may take, unless they are asked for.
+ORDER_S = 30.0
+
+
+def _collectives() -> Iterable[str]:
+    from ringsim.collectives import COLLECTIVES
+
+    return COLLECTIVES
+
+
+def _algorithms() -> Iterable[str]:
+    from ringsim.collectives import COLLECTIVES
+
+    return sorted({name for algorithms in COLLECTIVES.values() for name in algorithms})
+
+
+@click.command(cls=Command, example="ringsim verify --algorithm ring --fabric hccs --cards 16")
+@click.argument("schedule", required=False, metavar="[SCHEDULE]")
+@click.option("--algorithm", type=Name("algorithm", _algorithms), help="One of ours instead of a file.")
+@click.option("--fabric", type=FABRIC, help="The cluster to lay it over.")
+@click.option("--cards", type=CARDS, help="Ranks, one on each card.")
+@click.option(
+    "--collective", type=Name("collective", _collectives), help="What it is to do. Default: all-reduce."
+)  # fmt: skip
+@click.option("--size", type=Size(), help="Bytes of the vector, on which the number of pieces depends. Default: 1G.")
+@click.option("--rings", type=Whole("rings", "write a number such as 8"), help="Channels side by side.")
+@click.option("--slices", type=Whole("slices", "write a number such as 2"), help="Pieces of a ring's chunk.")
+@click.option("--chunks", type=Whole("chunks", "write a number such as 64"), help="Pieces of a tree's share.")
+@click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
+@click.option("--network", type=NETWORK, help="Another network under the same cards.")
+@click.option("--save", metavar="FILE", help="Write the algorithm's schedule to a file, too.")
+@click.option(
+    "--depth", type=Whole("depth", "write a number such as 8"), default=DEPTH, show_default=True,
+    help="Slots in the buffer of each connection.",
+)  # fmt: skip
+@click.option("--all-timings", is_flag=True, help="Look at other timings however long that takes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def verify(
+    *, schedule: str | None, save: str | None, depth: int, all_timings: bool, as_json: bool, **asked: Any
+) -> int:
+    """Prove that every rank ends with the right data, each contribution exactly once, whatever the timing.
+
+    SCHEDULE is a JSON file (docs/schedule.md); or name an algorithm and a cluster. Exits with 1, and names the rank,
+    the unit and the firing, if the schedule is wrong or would stand still with buffers of --depth slots.
+    """
+    began = time.perf_counter()
+    if depth < 1:
+        raise click.ClickException(f"depth = {depth}: at least 1; NCCL has {DEPTH}")
+    if save is not None:
+        check_writable(Path(save))
+    title, loaded = _loaded(schedule, save, asked)
+    if save is not None:
+        from ringsim.schedule_file import save as write
+
+        write(loaded, save)
+    moves = _moves(loaded)
+    if moves > MOST_MOVES:
+        raise click.ClickException(
+            f"{schedule or asked['algorithm']}: {moves:,} units are sent, and {MOST_MOVES:,} are the most that can be gone "
+            "through; fewer cards, rings or chunks show the same"
+        )
+    if moves * MOVE_S > PATIENCE:
+        Notice()(f"going through {moves:,} sends of a unit")
+    found = _check(loaded, depth, all_timings=all_timings)
+    spent = time.perf_counter() - began
+    if as_json:
+        dump(_document(title, loaded, found, depth, spent))
+    else:
+        _show(title, loaded, found, depth, spent)
+    return 0 if found.fine else WRONG
+
+
+class _Found:
+    """What came out: a proof or what is wrong, and the same for buffers."""
+
+    def __init__(self) -> None:
+        self.proof: Proof | None = None
+        self.fifo: Fifo | None = None
+        self.wrong = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.wrong
+
+
+def _loaded(path: str | None, save: str | None, asked: dict[str, Any]) -> "tuple[str, Schedule]":
+    """Read the schedule, or lay it; and what to call it."""
+    if path is None:
+        missing = [f"--{name}" for name in ("algorithm", "fabric", "cards") if asked[name] is None]
+        if missing:
+            raise click.UsageError(f"name a schedule file, or give {', '.join(missing)}", click.get_current_context())
+        return _laid({name: value for name, value in asked.items() if value is not None})
+    given = [f"--{name}" for name, value in [*asked.items(), ("save", save)] if value is not None]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: a file says it all", click.get_current_context())
+
+    from ringsim.schedule_file import ScheduleFileError, load_schedule
+
+    try:
+        return path, load_schedule(path)
+    except ScheduleFileError as error:
+        raise BadFile(str(error)) from None
+
+
+def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
+    """Lay an algorithm as `ringsim run` would."""
+    from ringsim import fabric, memory, topology
+    from ringsim.candidates import candidates
+    from ringsim.collectives import COLLECTIVES
+    from ringsim.study import Question, StudyError
+
+    def untimed(part: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    with explained(asked["fabric"], asked.get("network")):
+        question = Question(**asked)
+        sheet = fabric.load(asked["fabric"], network=question.network)
+        question.checked(COLLECTIVES, sheet.protocols).payload()
+        if question.algorithm in ("auto", "all"):
+            raise StudyError(
+                f"algorithm = {question.algorithm}: name one: {', '.join(COLLECTIVES[question.collective])}"
+            )
+        cluster = topology.build(sheet, asked["cards"], domain=question.domain)
+        memory.check(question, cluster)
+        case = next(candidates(question, cluster, untimed)).case
+    algorithm = COLLECTIVES[case.collective][case.algorithm]
+    pieces = f"{case.pieces} {algorithm.piece if case.pieces != 1 else algorithm.piece[:-1]}"
+    title = (
+        f"{case.collective} by {case.algorithm} ×{case.channels}, {pieces}, on {case.cards:,} cards of {case.fabric}"
+    )
+    return title, algorithm.build(cluster, case.channels, case.pieces)
+
+
+def _moves(schedule: "Schedule") -> int:
+    # As floats: a file may say anything, and this is only to refuse what is far too much.
+    return int((schedule.span.astype(float) * schedule.count * ~schedule.joins).sum())
+
+
+def _check(schedule: "Schedule", depth: int, *, all_timings: bool) -> _Found:
+    from math import inf
+
+    from ringsim.values import ValuesError, fifo, prove
+
+    found = _Found()
+    try:
+        found.proof = prove(schedule, patience=inf if all_timings else ORDER_S)
+        found.fifo = fifo(schedule, depth)
+        found.wrong = str(found.fifo.deadlock or "")
+    except ValuesError as error:
+        found.wrong = str(error)
+    return found
+
+
+_LEFT_OUT = f"not checked: would take more than {ORDER_S:.0f} seconds; --all-timings does it, and so do fewer cards"
+
+
+def _show(title: str, schedule: "Schedule", found: _Found, depth: int, spent: float) -> None:
+    echo(title, bold=True)
+    echo(f"schedule  {schedule.rows:,} rows, {schedule.transfers:,} firings, {schedule.units:,} units", dim=False)
+    if found.proof is not None:
+        echo(f"values    right: each of {schedule.ranks:,} ranks ends with what it should, each contribution once")
+        pairs = found.proof.pairs
+        echo("timing    " + (_LEFT_OUT if pairs is None else f"any: waits order all {pairs:,} pairs that disagree"))
+    if found.fifo is not None and found.fine:
+        slots = "slot is" if found.fifo.smallest == 1 else "slots are"
+        echo(f"buffers   {depth} slots for each connection never stand still; {found.fifo.smallest} {slots} enough")
+    if found.fifo is not None and not found.fine:
+        echo(f"buffers   {depth} slots for each connection stand still; {found.fifo.smallest} slots would do")
+    echo(("right" if found.fine else f"WRONG: {found.wrong}") + f"; checked in {_seconds(spent)}", bold=True)
+
+
+def _seconds(spent: float) -> str:
+    return f"{spent * 1e3:.1f}ms" if spent < 1 else f"{spent:.1f}s"
+
+
+def _document(title: str, schedule: "Schedule", found: _Found, depth: int, spent: float) -> dict[str, Any]:
+    return {
+        "schedule": title, "ranks": schedule.ranks, "units": schedule.units, "rows": schedule.rows,
+        "firings": schedule.transfers, "right": found.fine, "wrong": found.wrong or None,
+        "values": found.proof is not None,
+        "any_timing": None if found.proof is None or found.proof.pairs is None else True,
+        "pairs": found.proof and found.proof.pairs,
+        "fifo_depth": depth, "fifo_deadlock": None if found.fifo is None else found.fifo.deadlock is not None,
+        "fifo_smallest": found.fifo and found.fifo.smallest, "wall_s": spent,
+    }  # fmt: skip
