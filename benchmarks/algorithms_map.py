@@ -34,8 +34,8 @@ COLOURS = {
     "tree": "#009E73",
     "one-shot": "#E69F00", "two-shot": "#F2CC5C",
     "halving-doubling": "#5B3A8C", "recursive-doubling": "#8A66BD", "nhr": "#AE92D4", "nb": "#C9B6E4", "swing": "#E3D8F2",
-    "hierarchical-ring": "#8C1C13", "hierarchical-halving-doubling": "#BF4342", "hierarchical-recursive-doubling": "#D97B66",
-    "hierarchical-nhr": "#E7A19A", "hierarchical-nb": "#E3B5C8", "hierarchical-swing": "#CC79A7", "ahc": "#F3D3DE",
+    "hierarchical-ring": "#8C1C13", "hierarchical-halving-doubling": "#BF4342",
+    "hierarchical-recursive-doubling": "#D97B66", "hierarchical-nhr": "#E7A19A", "hierarchical-nb": "#E3B5C8", "hierarchical-swing": "#CC79A7", "ahc": "#F3D3DE",
     "in-switch": "#333333",
 }  # fmt: skip
 #: Gains that are worth a figure.
@@ -86,7 +86,9 @@ def _map(cells: dict[tuple[int, int], tuple[str, float]], axes: Any) -> set[str]
         colour = COLOURS.get(name, "#999999")
         low, high = size / wide**0.5, size * wide**0.5
         axes.add_patch(
-            Rectangle((low, cards / 2**0.5), high - low, cards * (2**0.5 - 2**-0.5), facecolor=colour, edgecolor="white")
+            Rectangle(
+                (low, cards / 2**0.5), high - low, cards * (2**0.5 - 2**-0.5), facecolor=colour, edgecolor="white"
+            )
         )
         if gain >= WORTH:
             ink = "white" if sum(int(colour[i : i + 2], 16) for i in (1, 3, 5)) < 400 else "black"

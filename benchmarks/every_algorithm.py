@@ -73,7 +73,11 @@ def _bars(rows: list[Row], axes: Any) -> None:
     axes.grid(False, axis="y")
     for name, many in zip(names, times, strict=True):
         axes.annotate(
-            f"{many:,.1f}" if many < 100 else f"{many:,.0f}", (many, name), (3, 0), textcoords="offset points", va="center"
+            f"{many:,.1f}" if many < 100 else f"{many:,.0f}",
+            (many, name),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
         )
     axes.set_xlabel("time, multiples of the bound")
 

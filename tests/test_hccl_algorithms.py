@@ -105,6 +105,19 @@ def test_nhr_keeps_its_largest_messages_between_neighbours() -> None:
         assert set(np.minimum(distance, 16 - distance)[largest].tolist()) == {1}, name
 
 
+@pytest.mark.parametrize("p", [5, 8, 13])
+def test_nb_walks_upwards_and_nhr_downwards_and_back(p: int) -> None:
+    """NHR's gathering takes the same ways as its reducing, the other way round and in the other order."""
+    ahead = {}
+    for name in FAMILIES:
+        made = flat(FAMILIES[name], p)
+        mine = ~made.joins & (made.source == 0)
+        ahead[name] = [(made.target[mine & ((made.reduces > 0) == adds)] % p).tolist() for adds in (True, False)]
+    ways = [1 << k for k in range(ceil(log2(p)))]
+    assert ahead["nb"] == [ways, ways]
+    assert ahead["nhr"] == [[p - way for way in ways], ways[::-1]]
+
+
 # -- Pipeline ------------------------------------------------------------------------------------------------
 
 
@@ -156,6 +169,13 @@ def test_every_card_of_a_node_carries_the_same_across(last: int) -> None:
     each = np.repeat([8, last], [32, last])
     np.testing.assert_allclose(load, 2 * (nodes - 1) / nodes * size / each)
     assert shares(cluster) == 8 + last - gcd(8, last)
+
+
+def test_pieces_that_two_cards_own_together_do_not_wait_for_each_other() -> None:
+    made = ahc(make("hccs", 8 * 3 + 5), 1, NB)
+    between = made.source // 8 != made.target // 8
+    connections = np.stack([made.source, made.target, made.channel])[:, between & (made.reduces > 0)]
+    assert len(np.unique(connections, axis=1).T) == connections.shape[1]
 
 
 def test_a_smaller_last_node_is_less_of_a_brake() -> None:

@@ -19,22 +19,23 @@ ROOT = Path(ringsim.__file__).parent
 LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"report"},
+    {"report", "picture"},
     {"study"},
     {"candidates", "memory"},
     {"question"},
     {"engines"},
     {"result", "trace", "bounds"},
     {"program"},
-    {"collectives", "values"},
+    {"collectives", "values", "schedule_file"},
     {"topology"},
+    {"selection"},
     {"fabric", "schedule"},
     {"units"},
 ]
 LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 
 #: Folders whose modules may import each other.
-WINGS = {"cli", "collectives", "engines", "fabric", "topology"}
+WINGS = {"cli", "collectives", "engines", "fabric", "picture", "topology", "values"}
 
 #: Where a package may be imported, as beginnings of module names.
 HOMES = {
@@ -45,6 +46,8 @@ HOMES = {
     "llvmlite": ("engines.compiled",),
     "platformdirs": ("engines.compiled",),
     "psutil": ("memory",),
+    "matplotlib": ("picture",),
+    "PIL": ("picture.page",),
 }
 #: What the files about files and units do without, so that help and completion answer at once.
 LIGHT = ("units", "fabric", "result", "cli")

@@ -1,24 +1,24 @@
-"""Ring and tree leave the sum on every rank of every cluster; a schedule with one fault does not get by.
+"""Every algorithm leaves what it should on every rank of every cluster, and `execute` says so on real vectors.
 
-The last part does not trust the proof: it runs schedules in random timings, event by event, in plain Python.
-What the proof accepts must come out right in all of them, what it rejects must come out wrong in some.
+Small faults of the two oldest algorithms, one by one: every dependency is needed, a lag too long is caught. Faults of
+other kinds are in ``test_broken_schedules``, and what the proof is worth in ``test_proof``.
 """
 
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ringsim import fabric, topology, values
-from ringsim.collectives import layout
+from ringsim import fabric, topology
+from ringsim.collectives import COLLECTIVES, CollectiveError, layout
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import tree
-from ringsim.schedule import Schedule, dependencies
-from ringsim.values import ValuesError, execute, prove
+from ringsim.schedule import Schedule
+from ringsim.values import Proof, ValuesError, counting, execute, prove
+from timings import Timing, at_random, changed, hand, without
 
 CLUSTERS = {"hccs": ("hccs", None), "nvlink3": ("nvlink3", None), "one-switch": ("nvlink3", "all")}
 ALGORITHMS = {"ring": ring, "tree": tree}
@@ -44,41 +44,6 @@ def contributions(schedule: Schedule, width: int, dtype: Any) -> np.ndarray:
     return random.integers(0, 2**20, shape).astype(dtype)
 
 
-def hand(
-    ranks: int, units: int, rows: list[tuple[int, int, int, int, int]], waits: list[tuple[int, int, int]]
-) -> Schedule:
-    """Write a schedule by hand: rows (source, target, channel, count, reduces), waits (row, on, lag).
-
-    Firing *q* carries unit *q* mod `units`.
-    """
-    source, target, channel, count, reduces = np.array(rows, np.int64).reshape(-1, 5).T
-    waiting, on, lag = np.array(waits, np.int64).reshape(-1, 3).T
-    offsets, dep_row, dep_lag = dependencies(len(rows), waiting, on, lag)
-    none = np.zeros(len(rows), np.int64)
-    return Schedule(
-        ranks, units, source, target, channel, count, reduces, none, none, none + 1, none + units, none + 1,
-        offsets, dep_row, dep_lag,
-    )  # fmt: skip
-
-
-def without(schedule: Schedule, dependency: int) -> Schedule:
-    """Take one dependency away."""
-    row = np.searchsorted(schedule.dep_offsets, dependency, side="right") - 1
-    return replace(
-        schedule,
-        dep_offsets=schedule.dep_offsets - (np.arange(schedule.rows + 1) > row),
-        dep_row=np.delete(schedule.dep_row, dependency),
-        dep_lag=np.delete(schedule.dep_lag, dependency),
-    )
-
-
-def changed(schedule: Schedule, column: str, index: int, by: int) -> Schedule:
-    """Add `by` to one entry of one column."""
-    entries = getattr(schedule, column).copy()
-    entries[index] += by
-    return replace(schedule, **{column: entries})
-
-
 # -- what is right --------------------------------------------------------------------------------------
 
 
@@ -97,6 +62,39 @@ def test_every_rank_ends_with_the_sum(algorithm: str, cluster: str, ranks: int) 
         prove(schedule)
 
 
+EVERY = [(c, a) for c, algorithms in COLLECTIVES.items() for a in algorithms]
+
+
+def build(collective: str, algorithm: str, cluster: str, ranks: int) -> Schedule | None:
+    """Lay any algorithm over a cluster with one channel and two pieces; None where it cannot be."""
+    name, domain = CLUSTERS[cluster]
+    try:
+        cards = topology.build(fabric.load(name), ranks, domain=domain)
+        return COLLECTIVES[collective][algorithm].build(cards, 1, 2)
+    except CollectiveError:
+        return None
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize(("collective", "algorithm"), EVERY)
+def test_every_algorithm_is_proved_in_any_timing(collective: str, algorithm: str, cluster: str) -> None:
+    few = range(2, 34) if cluster == "hccs" else (2, 3, 8, 11, 16, 17)
+    for ranks in (*few, *((96, 100, 128) if cluster == "hccs" else (100,))):
+        schedule = build(collective, algorithm, cluster, ranks)
+        if schedule is not None:
+            found = prove(schedule)
+            assert found.firings == schedule.transfers
+            assert found.pairs is not None
+
+
+@pytest.mark.parametrize(("collective", "algorithm"), EVERY)
+def test_a_thousand_ranks_are_counted(collective: str, algorithm: str) -> None:
+    for ranks in (1000, 1024):
+        schedule = build(collective, algorithm, "hccs", ranks)
+        if schedule is not None:
+            assert prove(schedule, order=False) == Proof(schedule.transfers, None)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint64, object])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_ranks_agree_bit_for_bit_and_runs_repeat(algorithm: str, dtype: type) -> None:
@@ -112,8 +110,7 @@ def test_ranks_agree_bit_for_bit_and_runs_repeat(algorithm: str, dtype: type) ->
 
 
 def test_a_thousand_ranks_are_proved_by_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(values, "_count")  # nothing is suspect, so nothing is counted one by one
-    prove(lay("ring", "hccs", 1024))
+    monkeypatch.delattr(counting, "_count")  # nothing is suspect, so nothing is counted one by one
     prove(lay("tree", "nvlink3", 1024, None, 2))
 
 
@@ -128,13 +125,13 @@ def test_units_are_proved_in_blocks_where_memory_is_short(monkeypatch: pytest.Mo
     bad = changed(good, "reduces", good.rows - 1, -1)
     with pytest.raises(ValuesError) as whole:
         prove(bad)
-    monkeypatch.setattr(values, "MOST_BYTES", 12 * 12 * 4 * 5)  # five units
+    monkeypatch.setattr(counting, "MOST_BYTES", 12 * 12 * 4 * 10)  # a few units
     prove(good)
     with pytest.raises(ValuesError) as blocks:
         prove(bad)
     unit = re.compile(r"unit (\d+)")
     found = [int(unit.search(str(error.value))[1]) for error in (whole, blocks)]  # type: ignore[index]
-    assert found[0] == found[1] >= 5
+    assert found[0] == found[1] >= 10
 
 
 def test_several_rows_may_add_to_one_unit_in_one_wave_lowest_row_first() -> None:
@@ -246,26 +243,8 @@ def test_one_firing_too_few_leaves_a_contribution_missing(algorithm: str, ranks:
     for row in (0, 1, schedule.rows - 1):
         count = schedule.count - (np.arange(schedule.rows) == row)
         short = replace(schedule, count=count, reduces=np.minimum(schedule.reduces, count))
-        with pytest.raises(ValuesError, match=r"^rank \d+, unit \d+: the contribution of rank \d+ is missing$"):
+        with pytest.raises(ValuesError, match=r"^rank \d+, unit \d+: the contribution of rank \d+ is missing"):
             prove(short)
-
-
-def test_an_error_names_the_rank_the_unit_and_the_contributor() -> None:
-    # Rank 0 sends units 0 and 1 to rank 1, which adds; only unit 0 comes back.
-    one_way = hand(2, 2, [(0, 1, 0, 2, 2), (1, 0, 0, 1, 0)], [(1, 0, 0)])
-    with pytest.raises(ValuesError, match=r"^rank 0, unit 1: the contribution of rank 1 is missing$"):
-        prove(one_way)
-    again = hand(2, 1, [(0, 1, 0, 2, 2), (1, 0, 0, 1, 0)], [(1, 0, -1)])
-    with pytest.raises(ValuesError, match=r"^rank 0, unit 0: the contribution of rank 0 is counted 2 times$"):
-        prove(again)
-    racing = hand(2, 1, [(0, 1, 0, 1, 1), (1, 0, 0, 1, 1)], [])
-    with pytest.raises(
-        ValuesError,
-        match=r"^rank 0, unit 0: row 0 \(0 → 1, channel 0\) firing 0 and row 1 \(1 → 0, .* firing 0 meet",
-    ):
-        prove(racing)
-    with pytest.raises(ValuesError, match=r"^rank 0, unit 0: the contribution of rank 1 is missing$"):
-        prove(hand(2, 1, [], []))
 
 
 @pytest.mark.parametrize("ranks", [3, 8, 11, 130])
@@ -274,11 +253,11 @@ def test_copy_for_reduce_loses_and_reduce_for_copy_doubles(algorithm: str, ranks
     schedule = lay(algorithm, "nvlink3", ranks, None, 2)
     adds = np.flatnonzero(schedule.reduces)
     for row in adds[[0, -1]]:
-        with pytest.raises(ValuesError, match=r"is missing$"):
+        with pytest.raises(ValuesError, match=r"is missing in what row \d+ .* firing \d+ copies$"):
             prove(changed(schedule, "reduces", row, -1))
     copies = np.flatnonzero(schedule.reduces < schedule.count)
     for row in copies[[0, -1]]:
-        with pytest.raises(ValuesError, match=r"is counted \d+ times$"):
+        with pytest.raises(ValuesError, match=r"is counted \d+ times since row \d+ .* firing \d+ adds it again$"):
             prove(changed(schedule, "reduces", row, 1))
 
 
@@ -328,95 +307,9 @@ def test_luck_is_no_proof(why: str) -> None:
     schedule = LUCKY[why]
     vectors = contributions(schedule, 1, np.int64)
     assert (execute(schedule, vectors) == vectors.sum(axis=0)).all()
-    with pytest.raises(ValuesError, match=r"^rank \d, unit 0: row \d .* firing 0 and row \d .* nothing orders"):
+    with pytest.raises(
+        ValuesError, match=r"^rank \d, unit 0: row \d .* firing 0, which .* and row \d .* nothing orders"
+    ):
         prove(schedule)
-    assert not agreed(schedule)
-
-
-# -- the proof against every timing ---------------------------------------------------------------------
-
-
-def leaves_the_sum(schedule: Schedule, random: np.random.Generator) -> bool:
-    """Run a schedule in one random timing, a send or a delivery at a time, one contribution one digit."""
-    digits = 10 ** np.arange(schedule.ranks, dtype=object)
-    state = [[int(digits[rank])] * schedule.units for rank in range(schedule.ranks)]
-    left, delivered = [0] * schedule.rows, [0] * schedule.rows
-    flying: list[list[int]] = [[] for _ in range(schedule.rows)]
-    haste = random.exponential(size=2 * schedule.rows) ** 3  # some rows far faster than others, and so their wires
-
-    def may_leave(row: int) -> bool:
-        before, firing = int(schedule.after[row]), left[row]
-        if firing == schedule.count[row] or (before >= 0 and left[before] < schedule.count[before]):
-            return False
-        for d in range(schedule.dep_offsets[row], schedule.dep_offsets[row + 1]):
-            on, need = schedule.dep_row[d], firing - schedule.dep_lag[d]
-            if need >= 0 and delivered[on] <= min(need, schedule.count[on] - 1):
-                return False
-        return True
-
-    def may_arrive(row: int) -> bool:
-        before = int(schedule.after[row])
-        return bool(flying[row]) and (before < 0 or delivered[before] == schedule.count[before])
-
-    def unit(row: int, firing: int) -> int:
-        return int(schedule.unit(np.array([row]), np.array([firing]))[0])
-
-    while True:
-        can = [row for row in range(schedule.rows) if may_leave(row)]
-        can += [schedule.rows + row for row in range(schedule.rows) if may_arrive(row)]
-        if not can:
-            break
-        odds = haste[can] + 1e-12
-        event = int(random.choice(can, p=odds / odds.sum()))
-        if event < schedule.rows:
-            flying[event].append(state[schedule.source[event]][unit(event, left[event])])
-            left[event] += 1
-        else:
-            row = event - schedule.rows
-            firing, target = delivered[row], state[schedule.target[row]]
-            sent = flying[row].pop(0)
-            target[unit(row, firing)] = sent + (target[unit(row, firing)] if firing < schedule.reduces[row] else 0)
-            delivered[row] += 1
-    assert delivered == schedule.count.tolist()
-    return all(value == int(digits.sum()) for vector in state for value in vector)
-
-
-def variants(good: Schedule) -> Iterator[Schedule]:
-    """Yield a schedule and what becomes of it with a dependency less or a lag longer or shorter."""
-    yield good
-    for dependency in range(len(good.dep_row)):
-        yield without(good, dependency)
-        yield changed(good, "dep_lag", dependency, 1)
-        yield changed(good, "dep_lag", dependency, -1)
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "ranks", "pieces"),
-    [
-        ("ring", 2, 2),
-        ("ring", 3, 1),
-        ("ring", 4, 2),
-        ("tree", 2, 1),
-        ("tree", 3, 2),
-        ("tree", 5, 3),
-        ("tree", 12, 1),
-    ],
-)
-def test_the_proof_agrees_with_random_timings(algorithm: str, ranks: int, pieces: int) -> None:
-    verdicts = [agreed(each) for each in variants(lay(algorithm, "hccs", ranks, 1, pieces))]
-    assert verdicts[0]
-    assert not all(verdicts)
-
-
-def agreed(schedule: Schedule) -> bool:
-    """Return the verdict of the proof, confirmed by random timings."""
-    random = np.random.default_rng(schedule.transfers)
-    accepted, why = True, ""
-    try:
-        prove(schedule)
-    except ValuesError as error:
-        accepted, why = False, str(error)
-    if "circle" not in why:
-        always = all(leaves_the_sum(schedule, random) for _ in range(20 if accepted else 300))
-        assert always == accepted, why
-    return accepted
+    random = np.random.default_rng(1)
+    assert not all(Timing(schedule).run(at_random(schedule, random)).right() for _ in range(300))

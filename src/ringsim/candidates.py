@@ -9,10 +9,11 @@ from typing import Protocol as Shape
 import numpy as np
 
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
+from ringsim.fabric import Fabric
 from ringsim.program import Program, price
 from ringsim.question import Question, StudyError
 from ringsim.result import Case
-from ringsim.selection import SelectionError, resolve
+from ringsim.selection import SelectionError, protocols, resolve
 from ringsim.topology import LINK_KINDS, Topology
 
 #: Programs with more rows than this are priced again when it is their turn rather than kept until then.
@@ -119,18 +120,15 @@ def _most(algorithm: Algorithm, topology: Topology) -> int:
         return 1
 
 
-def _ways(
-    question: Question, topology: Topology, timer: Timer, name: str, algorithm: Algorithm
-) -> Iterator[Candidate]:
+def _ways(question: Question, topology: Topology, timer: Timer, name: str, algorithm: Algorithm) -> Iterator[Candidate]:
     """One algorithm with every protocol and every number of channels that is asked for."""
     sheet = topology.fabric
     size, count = question.payload()
     asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
-    protocols = tuple(sheet.protocols) if question.protocol == "auto" else (question.protocol,)
-    for protocol, channels in product(protocols, _channels(question, algorithm.channels(topology))):
+    for protocol, channels in product(_protocols(question, sheet, name, algorithm), _channels(question, algorithm.channels(topology))):
         pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
         case = Case(
-            fabric=sheet.name, network=sheet.network.name, fingerprint=sheet.fingerprint(),
+            fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint(),
             cards=topology.cards, domain=topology.group, nodes=topology.nodes,
             collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
             bytes=size, count=count, dtype=question.dtype, engine=question.engine,
@@ -140,6 +138,19 @@ def _ways(
         program = program_of(case, topology, timer)
         found = Candidate(case, *_floor(program, topology), program.transfers, program.wire_bytes, program)
         yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
+
+
+def _protocols(question: Question, sheet: Fabric, name: str, algorithm: Algorithm) -> tuple[str, ...]:
+    """Protocols to try: those that are asked for, and of them those in which the library has the algorithm."""
+    try:
+        asked = protocols(question.protocol, question.collective, sheet.protocols)
+    except SelectionError as error:
+        raise StudyError(f"protocol = {error}") from error
+    if not algorithm.adds_in_switch:
+        return asked
+    # NVLS and SHARP have constants of their own where the library has them, and no others would do.
+    own = tuple(protocol for protocol in asked if name in sheet.protocols[protocol].overrides)
+    return own or asked[-1:]
 
 
 def _channels(question: Question, most: int) -> tuple[int, ...]:

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ringsim.engines import ENGINES, EngineName
 from ringsim.fabric import Fabric
 from ringsim.units import UnitError, parse_size
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 #: Bytes of an element, by nccl-tests' names.
 DTYPES = {
@@ -41,8 +38,8 @@ class Question:
     collective : str
         A key of `COLLECTIVES`.
     algorithm : str
-        A name in ``COLLECTIVES[collective]``; ``"auto"`` for the faster of ring and tree, or ``"all"`` for the fastest there
-        is; or what NCCL_ALGO or HCCL_ALGO may hold.
+        A name in ``COLLECTIVES[collective]``; ``"auto"`` for the faster of ring and tree, or ``"all"`` for the fastest
+        there is; or what NCCL_ALGO or HCCL_ALGO may hold.
     rings : int or None
         Channels side by side; None for the most that do not get in each other's way.
     slices, chunks : int or None
@@ -54,7 +51,7 @@ class Question:
     graph : str, NetworkX graph or None
         The cluster itself, as a GraphML or node-link JSON file or an object, instead of one laid out from the fabric.
     protocol : str
-        One of the fabric's, or ``"auto"`` for the fastest.
+        One of the fabric's, ``"auto"`` for the fastest, or what NCCL_PROTO may hold.
     engine : str
         ``compiled`` or ``reference``.
     jump : bool
@@ -77,7 +74,7 @@ class Question:
     chunks: int | None = None
     domain: int | str | None = None
     network: str | None = None
-    graph: "str | nx.Graph[Any] | None" = None
+    graph: Any = None
     protocol: str = "auto"
     engine: EngineName = "compiled"
     jump: bool = True
@@ -85,13 +82,13 @@ class Question:
     seed: int = 0
     changes: Sequence[str] = ()
 
-    def checked(self, collectives: Iterable[str], protocols: Iterable[str] | None = None) -> "Question":
+    def checked(self, collectives: Iterable[str]) -> "Question":
         """Return the question itself if its words are known.
 
         Parameters
         ----------
-        collectives, protocols : iterables of str
-            Names of what there is; protocols are not looked at while they are not known.
+        collectives : iterable of str
+            Names of what there is.
 
         Raises
         ------
@@ -101,8 +98,6 @@ class Question:
         _choice("dtype", self.dtype, DTYPES)
         _choice("engine", self.engine, ENGINES)
         _choice("collective", self.collective, collectives)
-        if protocols is not None:
-            _choice("protocol", self.protocol, ("auto", *protocols))
         if self.graph is None and (self.fabric is None or self.cards is None):
             raise StudyError("fabric and cards say what to build; only a graph does without them")
         if self.graph is not None:

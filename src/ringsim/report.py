@@ -21,6 +21,9 @@ from ringsim.units import format_rate, format_size, format_time
 #: Columns that the labels of the header take.
 LABEL = 11
 
+#: More rows of a table than anybody reads.
+MOST_ROWS = 16
+
 #: What each kind of link is to the person who pays for it.
 WORDS = {
     "card→switch": "scale-up links", "switch→card": "scale-up links", "lane": "scale-up lanes",
@@ -142,7 +145,8 @@ def _drawn(topology: GraphTopology) -> Iterator[tuple[str, str]]:
     wires, routes = topology.wiring()
     rates = sorted({format_rate(rate) for rate in (topology.rate.min(), topology.rate.max())})
     yield "cluster", f"{wires}; {counted(topology.links, 'directed link')} of {' to '.join(rates)}"
-    yield "routing", f"{routes}; among equals one path for each connection, by its ends, its channel and seed {topology.seed}"
+    by = f"its ends, its channel and seed {topology.seed}"
+    yield "routing", f"{routes}; among equals one path for each connection, chosen by {by}"
 
 
 def _algorithm(answer: Answer) -> str:
@@ -207,8 +211,8 @@ _LEFT = (2, 3, 4)
 
 
 def table(answer: Answer) -> list[Line]:
-    """Lay out one row for each candidate, fastest first, in nccl-tests' columns and units."""
-    rows = sorted(answer.candidates, key=lambda r: (r.time_us is None, r.time_us or r.floor_us))
+    """Lay out one row for each candidate, fastest first, in nccl-tests' columns and units; of many the best of each sort."""
+    rows = _shown(answer)
     cells = [*zip(*_HEADS, strict=True), *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -226,6 +230,17 @@ def table(answer: Answer) -> list[Line]:
         best = many and row is answer.best
         out.append(Line(("* " if best else margin) + line, "best" if best else "row"))
     return out
+
+
+def _shown(answer: Answer) -> list[Result]:
+    """Candidates fastest first; where there are more than one reads, the best of each algorithm."""
+    rows = sorted(answer.candidates, key=lambda r: (r.time_us is None, r.time_us or r.floor_us))
+    if len(rows) <= MOST_ROWS:
+        return rows
+    best: dict[str, Result] = {}
+    for row in rows:
+        best.setdefault(row.case.algorithm, row)
+    return list(best.values())
 
 
 def _cells(result: Result) -> tuple[str, ...]:
@@ -253,6 +268,8 @@ def notes(answer: Answer) -> list[Line]:
     parts = ["* fastest"] if len(answer.candidates) > 1 else []
     if any(candidate.time_us is None for candidate in answer.candidates):
         parts.append("≥ not simulated: its busiest link alone takes longer than the fastest candidate")
+    if len(_shown(answer)) < len(answer.candidates):
+        parts.append(f"of {len(answer.candidates)} candidates the best of each algorithm; --json has all")
     return [Line("; ".join(parts), "note")] if parts else []
 
 

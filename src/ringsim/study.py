@@ -19,8 +19,8 @@ from ringsim.candidates import Candidate, candidates, program_of
 from ringsim.collectives import COLLECTIVES
 from ringsim.engines import run as run_program
 from ringsim.fabric import Fabric
-from ringsim.question import DTYPES, Question, StudyError
 from ringsim.program import Program
+from ringsim.question import DTYPES, Question, StudyError
 from ringsim.result import Case, Result
 from ringsim.topology import Topology
 from ringsim.trace import Trace
@@ -63,6 +63,9 @@ class Answer:
 Progress = Callable[[Case, int, int], None]
 Notice = Callable[[str], None]
 
+#: Lower bounds in seconds, by whether switches may add.
+Bounds = Mapping[bool, float]
+
 
 @np.errstate(over="ignore")  # what overflows is refused in words, once, at the end
 def answer(question: Question, *, progress: Progress | None = None, notice: Notice | None = None) -> Answer:
@@ -92,17 +95,15 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
         question.payload()
     with timer("build"):
         topology = _build(question, sheet)
-        question.checked(COLLECTIVES, topology.fabric.protocols)
         memory.check(question, topology)
-        size, _ = question.payload()
-        bound = lower_bound(topology, size, _least_startup(topology.fabric, question.collective))
+        bounds = _bounds(question, topology)
     results: list[Result] = []
     best: Result | None = None
     for candidate in sorted(candidates(question, topology, timer), key=lambda c: c.floor):
         if best and best.time_us and candidate.floor * 1e6 > best.time_us:
-            results.append(_result(candidate, bound))
+            results.append(_result(candidate, bounds))
             continue
-        result = _simulate(question, topology, candidate, bound, timer, progress, notice)
+        result = _simulate(question, topology, candidate, bounds, timer, progress, notice)
         results.append(result)
         if not best or not best.time_us or not result.time_us or result.time_us < best.time_us:
             best = result
@@ -168,6 +169,13 @@ class _Timer:
         self.spent[part] = self.spent.get(part, 0.0) + time.perf_counter() - began
 
 
+def _bounds(question: Question, topology: Topology) -> Bounds:
+    """Seconds that no algorithm beats which adds in cards, and that none beats which may add in switches."""
+    size, _ = question.payload()
+    startup = _least_startup(topology.fabric, question.collective)
+    return {adds: lower_bound(topology, size, startup, question.collective, in_switch=adds) for adds in (False, True)}
+
+
 def _least_startup(sheet: Fabric, collective: str) -> float:
     """Start-up of the quickest protocol: what a bound for all of them may count."""
     return min(
@@ -179,7 +187,7 @@ def _simulate(
     question: Question,
     topology: Topology,
     candidate: Candidate,
-    bound: float,
+    bounds: Bounds,
     timer: _Timer,
     progress: Progress | None,
     notice: Notice | None,
@@ -192,12 +200,13 @@ def _simulate(
     if trace.compile_s:
         timer.spent["simulate"] -= trace.compile_s
         timer.spent["compile"] = timer.spent.get("compile", 0.0) + trace.compile_s
-    return _result(candidate, bound, trace, wall_s=time.perf_counter() - began - trace.compile_s)
+    return _result(candidate, bounds, trace, wall_s=time.perf_counter() - began - trace.compile_s)
 
 
-def _result(candidate: Candidate, bound: float, trace: Trace | None = None, wall_s: float = 0.0) -> Result:
-    """Turn times into figures; without a trace the candidate was not simulated. `bound` is in seconds."""
+def _result(candidate: Candidate, bounds: Bounds, trace: Trace | None = None, wall_s: float = 0.0) -> Result:
+    """Turn times into figures; without a trace the candidate was not simulated."""
     case = candidate.case
+    bound = bounds[COLLECTIVES[case.collective][case.algorithm].adds_in_switch]
     seconds = trace.time if trace else None
     if not all(math.isfinite(part * 1e6) for part in (candidate.floor, bound, seconds or 0.0)):
         raise StudyError(

@@ -53,9 +53,12 @@ KINDS: dict[str, Callable[[int], Topology]] = {
     "fat-tree": _lay("hccs", HASHED, "network.radix=8", network="roce-400g-fat-tree", domain=2, seed=3),
     "dual-plane": _lay("nvlink3", HASHED, "network.radix=8", network="roce-400g-dual-plane", domain=4, seed=1),
     "torus": _lay("hccs", network="roce-400g-torus", domain=2),
-    "dragonfly": _lay(  # fmt: skip
-        "nvlink3", HASHED, "network.radix=8", "network.nics_per_switch=2", "network.group_switches=4",
-        "network.global_links=2", network="ib-hdr-dragonfly", domain=2, seed=5,
+    "dragonfly": _lay(
+        *("nvlink3", HASHED, "network.radix=8", "network.nics_per_switch=2", "network.group_switches=4"),
+        *("network.global_links=2",),
+        network="ib-hdr-dragonfly",
+        domain=2,
+        seed=5,
     ),
     "graph": lambda cards: topology.from_graph(irregular(cards), seed=cards),
 }

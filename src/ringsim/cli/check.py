@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ringsim import __version__
@@ -9,6 +11,9 @@ from ringsim.cli.errors import explained
 from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, is_graph
 from ringsim.cli.screen import dump, echo
 from ringsim.cli.sheet import SCHEMA
+
+if TYPE_CHECKING:
+    from ringsim.topology import Topology
 
 #: Exit code where something is wrong, as opposed to odd.
 WRONG = 1
@@ -20,18 +25,17 @@ WRONG = 1
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(
-    *, file: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool
-) -> int:
+def check(*, file: str, cards: int | None, domain: int | str | None, network: str | None, as_json: bool) -> int:
     """Find what is wrong or odd: in a graph (GraphML, node-link JSON), or in a fabric's cluster of so many cards.
 
-    Unreachable cards are wrong, and the exit code is then 1. One-way and asymmetric links, cards or rails with less than the
-    others, dead ends and bottleneck cuts are odd: they may be meant.
+    Unreachable cards are wrong, and the exit code is then 1. One-way and asymmetric links, cards or rails with less than
+    the others, dead ends and bottleneck cuts are odd: they may be meant.
     """
     with explained(None if is_graph(file) else file, network, file):
         from ringsim.fabric import load
         from ringsim.topology import build, findings, load_graph
 
+        topology: Topology
         if is_graph(file):
             for name, value in (("cards", cards), ("domain", domain), ("network", network)):
                 if value is not None:

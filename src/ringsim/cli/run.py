@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ringsim.cli.errors import explained
 from ringsim.cli.drawing import check_picture, draw_run
+from ringsim.cli.errors import explained
 from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Name, Size, Whole
 from ringsim.cli.screen import Notice, Progress, check_writable, dump, show
 

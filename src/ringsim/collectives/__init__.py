@@ -49,6 +49,8 @@ class Algorithm(NamedTuple):
         Whether NCCL knows it and divides scale-up links among its channels.
     auto : bool
         Whether ``auto`` tries it.
+    adds_in_switch : bool
+        Whether switches do the adding: that has another bound, and constants of its own.
     """
 
     build: Callable[[Topology, int, int], Schedule]
@@ -58,6 +60,7 @@ class Algorithm(NamedTuple):
     piece: str
     allotted: bool = False
     auto: bool = False
+    adds_in_switch: bool = False
 
 
 def _ring_slices(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
@@ -165,8 +168,9 @@ ALGORITHMS: dict[str, Algorithm] = {
     "pipeline": Algorithm(lambda topology, _, chunks: pipeline(topology, chunks), _one, _pipeline_rows, _one, "chunks"),
     "ahc": Algorithm(lambda topology, _, chunks: ahc(topology, chunks, NB), _one, _ahc_rows, _ahc_chunks, "chunks"),
     "in-switch": Algorithm(
-        lambda topology, _, chunks: in_switch(topology, chunks), _one, _in_switch_rows, _many_chunks, "chunks"
-    ),
+        lambda topology, _, chunks: in_switch(topology, chunks), _one, _in_switch_rows, _many_chunks, "chunks",
+        adds_in_switch=True,
+    ),  # fmt: skip
     "halving-doubling": _flat(HALVING_DOUBLING, _exchanges)._replace(pieces=_overlapping),
     "recursive-doubling": _flat(RECURSIVE_DOUBLING, _exchanges)._replace(pieces=_overlapping),
     "bidirectional-ring": Algorithm(

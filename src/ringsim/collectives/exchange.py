@@ -6,8 +6,8 @@ for (a reduce-scatter, last step last), or what they have (an all-gather, the st
 in as many steps). The table has to fall apart in halves: whoever can be reached by the later steps is one
 half of whoever can be reached when the present one is added. Distances 1, 2, 4, … do, and so do Swing's.
 
-Both members of a pair begin when both have got that far, as after a handshake: MPI's rendezvous, HCCL's notify. That is what
-the textbooks' formulas count; in a network without back-pressure whoever is ahead would only get in the way of the others.
+Both members of a pair begin when both have got that far, as after a handshake: MPI's rendezvous, HCCL's notify. That is
+what textbooks count. Without it, in a model without back-pressure, whoever is ahead gets in the way of the others.
 
 Where the size is no power of two the members beyond it are folded onto others first and told the sum in the end.
 """

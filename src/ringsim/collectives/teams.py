@@ -45,7 +45,7 @@ class Teams:
     @property
     def size(self) -> int:
         """Members of a team."""
-        return self.members.shape[1]
+        return int(self.members.shape[1])
 
     @property
     def width(self) -> int:

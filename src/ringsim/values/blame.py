@@ -42,7 +42,8 @@ def blame(schedule: Schedule, history: list[Entry], rank: int, of: int, times: f
         return f"what rank {of} had there before is still there, and nothing is ever sent there"
     firing = name(schedule, step.row, step.firing)
     if missing:
-        return f"the contribution of rank {of} is missing in what {firing} " + ("adds" if step.adds else "copies")
+        how = "; nothing brings it after {}" if step.adds else " in what {} copies"
+        return f"the contribution of rank {of} is missing" + how.format(firing)
     if starts == 1:
         return f"the contribution of rank {of} is counted {times:.0f} times since {firing} adds it again"
     if step.target == of:
