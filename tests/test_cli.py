@@ -89,7 +89,7 @@ def test_header_states_every_assumption(say: Any) -> None:
         "7 lanes a card at 18.3GB/s each way, 65.4% of the nominal 28GB/s; 500ns a hop",
         "roce-200g: rails, 8 leaves of 64 ports, 32 spines; non-blocking; 250ns a switch",
         "20GB/s each way, 80.0% of the nominal 25GB/s; 27.2GB/s to the card; 625ns a side",
-        "spread: the cables of a leaf to all spines act as one trunk, by planned or adaptive paths",
+        "spread: a switch's cables to the tier above act as one trunk (planned or adaptive paths)",
         "ring on 8 channels, 1 slice",
         "hccl: start 10us; step 2.5us in a node, 7us between nodes; no wire overhead",
         "max-min: connections share every link fairly",
@@ -100,7 +100,7 @@ def test_header_states_every_assumption(say: Any) -> None:
     assert "changed" not in text
     assert "seed" not in text
     hashed = say(*SMALL, "--set", "network.routing=hash", "--seed", "7")
-    assert "hash: a connection keeps one spine, chosen by its ends, its channel and seed 7" in hashed
+    assert "hash: a connection keeps one path, chosen by its ends, its channel and seed 7" in hashed
 
 
 def test_header_of_a_protocol_that_reserves(say: Any) -> None:
@@ -487,7 +487,7 @@ def test_the_examples_work(say: Any) -> None:
 def test_help_names_the_collectives_and_where_the_algorithms_are(say: Any) -> None:
     text = " ".join(say("run", "--help").split())
     others = [name for name in COLLECTIVES if name != "all-reduce"]
-    assert f"Or {', '.join(others)}" in text
+    assert f"Or {', '.join(others)}".replace(" ", "") in text.replace(" ", "")
     assert "ringsim algorithms" in text
 
 
@@ -503,12 +503,12 @@ def test_a_group_alone_shows_its_help_as_an_error(command: list[str], capsys: py
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("run --fabric nv", ["nvlink3", "nvlink3-a800", "nvlink4", "nvlink4-h800"]),
-        ("run --network roce", ["roce-200g", "roce-400g"]),
+        ("run --fabric nv", ["nvlink3", "nvlink3-a800", "nvlink4", "nvlink4-h800", "nvlink5"]),
+        ("run --network roce-2", ["roce-200g"]),
         ("run --algorithm ", ["auto", *ALGORITHMS]),
         ("run --engine r", ["reference"]),
         ("run --dtype b", ["bfloat16"]),
-        ("topo show h", ["hccs"]),
+        ("topo show h", ["hccs", "hccs-910c"]),
         ("to", ["topo"]),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from laws.programs import CARDS
 from ringsim import fabric, topology
-from ringsim.collectives import ALGORITHMS, SMALLEST_CHUNK
+from ringsim.collectives import ALGORITHMS, SMALLEST_CHUNK, CollectiveError
 from ringsim.collectives.hamilton import Path, mesh_cycles, mesh_paths, rotations, snake
 from ringsim.collectives.layout import chains, double_binary_tree, most_chains, most_rings, ring_orders, server_size
 from ringsim.collectives.ring import ring
@@ -348,13 +348,18 @@ def test_a_tree_is_cut_into_enough_chunks_to_fill_it(kind: str, p: int, payload:
 def test_the_defaults_can_be_built(algorithm: str, name: str, p: int) -> None:
     sheet = fabric.load(name)
     cluster, how = topology.build(sheet, p), ALGORITHMS[algorithm]
-    most = how.channels(cluster)
-    pieces = how.pieces(cluster, most, sheet.protocol(next(iter(sheet.protocols)), algorithm), 1e6)
+    try:
+        most = how.channels(cluster)
+        pieces = how.pieces(cluster, most, sheet.protocol(next(iter(sheet.protocols)), algorithm), 1e6)
+        found = how.build(cluster, most, pieces)
+    except CollectiveError:
+        return  # `laws/test_every_algorithm.py` says where that may be
     assert isinstance(pieces, int)
     assert pieces >= 1
-    found = how.build(cluster, most, pieces)
     assert found.ranks == p
-    assert set(found.source.tolist()) == set(found.target.tolist()) == set(range(p))
+    assert set(found.source.tolist()) == set(found.target.tolist())
+    assert set(range(p)) <= set(found.source.tolist())
+    assert found.places == p or how.adds_in_switch
 
 
 @pytest.mark.parametrize("shape", [(2,), (3,), (8,), (2, 2), (3, 2), (2, 3), (4, 4), (3, 3), (3, 3, 2), (2, 4, 4)])

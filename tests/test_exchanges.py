@@ -55,7 +55,9 @@ def test_swing_s_distances_are_those_of_the_paper(size: int) -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("shapes", [((4, 8),), ((2, 4, 16),), ((8, 8), (4,)), ((4,), (2, 8)), ((), (16,))])
-def test_sides_take_turns_and_those_of_the_network_come_last(shapes: tuple[tuple[int, ...], ...], mirrored: bool) -> None:
+def test_sides_take_turns_and_those_of_the_network_come_last(
+    shapes: tuple[tuple[int, ...], ...], mirrored: bool
+) -> None:
     shape = sum(shapes, ())
     table = partners(*shapes, mirrored=mirrored)
     here, there = np.indices(shape).reshape(len(shape), -1), np.stack(np.unravel_index(table, shape), axis=1)
@@ -159,7 +161,7 @@ def test_rows_are_known_beforehand(name: str) -> None:
 
 @pytest.mark.parametrize(("collective", "name"), [("reduce-scatter", "halving"), ("all-gather", "doubling")])
 def test_halves_on_their_own_need_a_power_of_two(collective: str, name: str) -> None:
-    with pytest.raises(CollectiveError, match="12 ranks .* such as 8 or 16"):
+    with pytest.raises(CollectiveError, match=r"12 ranks .* such as 8 or 16"):
         COLLECTIVES[collective][name].build(make("hccs", 12), 1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Reduce-scatter, all-gather, broadcast, reduce and all-to-all: who begins with what, who ends with what, and what moves."""
+"""Reduce-scatter, all-gather, broadcast, reduce, all-to-all: who begins with what, who ends with what, and what moves."""
 
 from itertools import product
 

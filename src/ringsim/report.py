@@ -138,7 +138,7 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
         by = f"its ends, its channel and seed {topology.seed}"
         yield "routing", f"hash: a connection keeps one path, chosen by {by}"
     else:
-        yield "routing", "spread: cables between the same two tiers act as one trunk, by planned or adaptive paths"
+        yield "routing", "spread: a switch's cables to the tier above act as one trunk (planned or adaptive paths)"
 
 
 def _drawn(topology: GraphTopology) -> Iterator[tuple[str, str]]:

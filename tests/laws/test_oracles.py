@@ -41,7 +41,9 @@ def mesh(p: int) -> tuple[Topology, float, float]:
     return cluster, domain.latency + STEP, 1 / (domain.lane_bandwidth * domain.efficiency)
 
 
-def simulate(collective: str, algorithm: str, cluster: Topology, n: float, protocol: Protocol = PROTOCOL) -> list[float]:
+def simulate(
+    collective: str, algorithm: str, cluster: Topology, n: float, protocol: Protocol = PROTOCOL
+) -> list[float]:
     """Seconds, jumped and not, on one channel and in one piece."""
     program = price(COLLECTIVES[collective][algorithm].build(cluster, 1, 1), cluster, protocol, n)
     return [run(program, jump=jump).time for jump in (True, False)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WRONG = 1
 
 
-@click.command(cls=Command, example="ringsim topo check cluster.graphml")
+@click.command(cls=Command, example="ringsim topo check hccs --cards 64")
 @click.argument("file", type=FABRIC)
 @click.option("--cards", type=CARDS, help="Of a fabric: how many cards to lay out.")
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
