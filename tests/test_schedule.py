@@ -1,24 +1,37 @@
 """A schedule is all that an algorithm says, so what it cannot mean is refused at the door, and the row is named."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringsim.schedule import Schedule, ScheduleError, dependencies
+from ringsim.schedule import COLUMNS, EVERYONE, Schedule, ScheduleError, dependencies
 
 
-def schedule(rows: int = 3, *, ranks: int = 4, units: int = 12, **columns: list[int]) -> Schedule:
+def schedule(
+    rows: int = 3, *, ranks: int = 4, units: int = 12, parts: int | None = None, channels: int = 1, **columns: list[int]
+) -> Schedule:
     """Rows 0 → 1, 1 → 2, … of four firings; `columns` say what is different."""
     every = np.arange(rows)
     usual = {
         "source": every % ranks, "target": (every + 1) % ranks, "channel": every * 0, "count": every * 0 + 4,
         "reduces": every * 0 + 2, "base": every * 0, "first": every, "stride": every * 0 - 1, "modulus": every * 0 + 3,
-        "inner": every * 0 + 2, "dep_offsets": np.zeros(rows + 1, int), "dep_row": every[:0], "dep_lag": every[:0],
+        "inner": every * 0 + 2, "span": every * 0 + 1, "pitch": every * 0 + 1, "parked": every < 0,
+        "dep_offsets": np.zeros(rows + 1, int), "dep_row": every[:0], "dep_lag": every[:0],
+        "begins": np.full(units, EVERYONE), "ends": np.full(units, EVERYONE),
     }  # fmt: skip
-    return Schedule(ranks, units, **usual | {k: np.array(v, np.int64) for k, v in columns.items()})
+    given = {k: np.array(v, bool if k == "parked" else np.int64) for k, v in columns.items()}
+    return Schedule(ranks=ranks, units=units, parts=parts or units, channels=channels, **usual | given)
+
+
+def carried(found: Schedule, row: int, firings: int) -> list[int]:
+    """Units of the first firings of a row, one after the other."""
+    which, unit = found.carried(np.full(firings, row), np.arange(firings))
+    assert which.tolist() == np.repeat(np.arange(firings), found.span[row]).tolist()
+    return unit.tolist()
 
 
 # -- what is refused ---------------------------------------------------------------------------------------
@@ -31,10 +44,16 @@ OFFSETS = "dependency offsets must rise from 0 to the number of dependencies"
     ("columns", "message"),
     [
         ({"source": [0, -1, 2]}, "row 1: source is no rank"),
-        ({"source": [0, 1, 4]}, "row 2: source is no rank"),
         ({"target": [-1, 2, 3]}, "row 0: target is no rank"),
-        ({"target": [1, 4, 3]}, "row 1: target is no rank"),
-        ({"target": [1, 2, 2]}, "row 2: source and target are one rank"),
+        ({"channel": [0, 0, -1]}, "row 2: channel is below 0"),
+        ({"span": [1, 0, 1]}, "row 1: span is not within 1..modulus"),
+        ({"span": [3, 3, 4]}, "row 2: span is not within 1..modulus"),
+        ({"target": [1, 1, 3], "parked": [1, 1, 0]}, "row 1: a join has nothing to park"),
+        ({"begins": [4] * 12}, "begins must hold a rank, or -1 for every rank, for each of 12 units"),
+        ({"ends": [-2] * 12}, "ends must hold a rank, or -1 for every rank, for each of 12 units"),
+        ({"ends": [0] * 11}, "ends must hold a rank, or -1 for every rank, for each of 12 units"),
+        ({"parts": 13}, "parts must be within 1..units, and channels at least 1"),
+        ({"channels": 0}, "parts must be within 1..units, and channels at least 1"),
         ({"count": [4, 4, 0], "reduces": [0, 0, 0]}, "row 2: count is below 1"),
         ({"count": [4, -3, 0], "reduces": [0, 0, 0]}, "row 1: count is below 1"),
         ({"reduces": [0, -1, 4]}, "row 1: reduces is not within 0..count"),
@@ -54,7 +73,7 @@ OFFSETS = "dependency offsets must rise from 0 to the number of dependencies"
         ({"dep_row": [-1], "dep_lag": [0], "dep_offsets": [0, 0, 1, 1]}, "a dependency names a row that does not exist"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_refused_and_the_row_is_named(columns: dict[str, list[int]], message: str) -> None:
+def test_what_cannot_be_meant_is_refused_and_the_row_is_named(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(ScheduleError) as error:
         schedule(**columns)
     assert str(error.value) == message
@@ -66,18 +85,26 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert schedule(0).rows == schedule(0).transfers == 0
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(Schedule)[3:11]])
+@pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_of_another_length_is_refused(name: str) -> None:
     with pytest.raises(ScheduleError) as error:
         replace(schedule(), **{name: np.zeros(2, np.int64)})
-    assert str(error.value) == f"column {name} has shape (2,), source has (3,)"
+    # Every column is compared with `source`, and is the one that is named where it is another.
+    assert str(error.value).endswith("has shape (2,), source has (3,)" if name != "source" else "source has (2,)")
 
 
 def test_every_column_is_looked_at() -> None:
     """A new column has to be looked at too."""
-    assert {f.name for f in fields(Schedule)[3:12]} == {
-        "target", "channel", "count", "reduces", "base", "first", "stride", "modulus", "inner",
-    }  # fmt: skip
+    others = {"ranks", "units", "parts", "channels", "begins", "ends", "dep_offsets", "dep_row", "dep_lag"}
+    assert {f.name for f in fields(Schedule)} == set(COLUMNS) | others
+
+
+def test_blocks_that_are_never_reached_need_not_be_there() -> None:
+    """Every second block of a vector: first 0, stride 2, modulus 6 stays below block 5."""
+    found = schedule(1, units=5, first=[0], stride=[2], pitch=[2], modulus=[6], inner=[1])
+    assert carried(found, 0, 4) == [0, 2, 4, 0]
+    with pytest.raises(ScheduleError, match="run past the vector"):
+        schedule(1, units=5, first=[1], stride=[2], pitch=[2], modulus=[6], inner=[1])
 
 
 # -- what it says ---------------------------------------------------------------------------------------------
@@ -95,7 +122,7 @@ def test_rows_of_one_connection_follow_each_other_in_row_order() -> None:
     assert found.after.tolist() == [-1, -1, 0, -1, 1, 2]
 
 
-Connections = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(-1, 1)), min_size=1, max_size=12)
+Connections = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12)
 
 
 @given(Connections)
@@ -111,30 +138,39 @@ def test_after_is_the_latest_row_before_on_the_same_connection(rows: list[tuple[
 def test_units_of_a_ring() -> None:
     """Three chunks of two slices, going down from chunk 1: 1, 0, 2 and round again."""
     found = schedule(1, first=[1], stride=[-1], modulus=[3], inner=[2], count=[8], base=[6])
-    firings = np.arange(8)
-    assert found.unit(np.zeros(8, int), firings).tolist() == [8, 9, 6, 7, 10, 11, 8, 9]
+    assert carried(found, 0, 8) == [8, 9, 6, 7, 10, 11, 8, 9]
 
 
 @given(
     base=st.integers(0, 5), first=st.integers(-20, 20), stride=st.integers(-7, 7), modulus=st.integers(1, 9),
-    inner=st.integers(1, 4), count=st.integers(1, 60),
+    inner=st.integers(1, 4), count=st.integers(1, 60), span=st.integers(1, 9), pitch=st.integers(-4, 4),
 )  # fmt: skip
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_units_are_what_the_formula_says_and_stay_in_the_vector(
-    base: int, first: int, stride: int, modulus: int, inner: int, count: int
+    base: int, first: int, stride: int, modulus: int, inner: int, count: int, span: int, pitch: int
 ) -> None:
+    span = min(span, modulus)
     found = schedule(
         2, units=base + modulus * inner, base=[0, base], first=[0, first], stride=[1, stride], modulus=[1, modulus],
-        inner=[1, inner], count=[1, count], reduces=[0, 0],
+        inner=[1, inner], count=[1, count], reduces=[0, 0], span=[1, span], pitch=[0, pitch],
     )  # fmt: skip
-    units = found.unit(np.ones(count, int), np.arange(count)).tolist()
-    expected = []
-    block = first
-    for _ in range(0, count, inner):
-        expected += [base + block % modulus * inner + i for i in range(inner)]
-        block += stride
-    assert units == expected[:count]
+    units = carried(found, 1, count)
+    expected = [
+        base + (first + stride * (q // inner) + pitch * i) % modulus * inner + q % inner
+        for q in range(count)
+        for i in range(span)
+    ]
+    assert units == expected
     assert all(0 <= unit < found.units for unit in units)
+
+
+def test_joins_and_switches() -> None:
+    """Source and target alike is a join, which is on no connection; ends beyond the ranks are switches."""
+    found = schedule(4, ranks=3, source=[0, 1, 1, 7], target=[7, 1, 1, 2], first=[0] * 4)
+    assert found.joins.tolist() == [False, True, True, False]
+    assert found.after.tolist() == [-1] * 4
+    assert found.places == 8
+    assert schedule(2, ranks=5).places == 5
 
 
 # -- dependencies -----------------------------------------------------------------------------------------------

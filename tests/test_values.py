@@ -65,12 +65,12 @@ def test_every_rank_ends_with_the_sum(algorithm: str, cluster: str, ranks: int) 
 EVERY = [(c, a) for c, algorithms in COLLECTIVES.items() for a in algorithms]
 
 
-def build(collective: str, algorithm: str, cluster: str, ranks: int) -> Schedule | None:
-    """Lay any algorithm over a cluster with one channel and two pieces; None where it cannot be."""
+def build(collective: str, algorithm: str, cluster: str, ranks: int, pieces: int) -> Schedule | None:
+    """Lay any algorithm over a cluster with one channel; None where it cannot be."""
     name, domain = CLUSTERS[cluster]
     try:
         cards = topology.build(fabric.load(name), ranks, domain=domain)
-        return COLLECTIVES[collective][algorithm].build(cards, 1, 2)
+        return COLLECTIVES[collective][algorithm].build(cards, 1, pieces)
     except CollectiveError:
         return None
 
@@ -80,7 +80,7 @@ def build(collective: str, algorithm: str, cluster: str, ranks: int) -> Schedule
 def test_every_algorithm_is_proved_in_any_timing(collective: str, algorithm: str, cluster: str) -> None:
     few = range(2, 34) if cluster == "hccs" else (2, 3, 8, 11, 16, 17)
     for ranks in (*few, *((96, 100, 128) if cluster == "hccs" else (100,))):
-        schedule = build(collective, algorithm, cluster, ranks)
+        schedule = build(collective, algorithm, cluster, ranks, 2)
         if schedule is not None:
             found = prove(schedule)
             assert found.firings == schedule.transfers
@@ -90,7 +90,7 @@ def test_every_algorithm_is_proved_in_any_timing(collective: str, algorithm: str
 @pytest.mark.parametrize(("collective", "algorithm"), EVERY)
 def test_a_thousand_ranks_are_counted(collective: str, algorithm: str) -> None:
     for ranks in (1000, 1024):
-        schedule = build(collective, algorithm, "hccs", ranks)
+        schedule = build(collective, algorithm, "hccs", ranks, 1)
         if schedule is not None:
             assert prove(schedule, order=False) == Proof(schedule.transfers, None)
 

@@ -77,12 +77,12 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
         try:
             yield from _ways(question, topology, timer, name, known[name])
         except CollectiveError as error:
-            # Whoever asks for all asks for those that this cluster has room for.
-            if question.algorithm != "all":
+            # Whoever asks for several asks for those that this cluster has room for.
+            if len(names) == 1:
                 raise StudyError(f"algorithm = {name}: {error}") from error
             refused.append(name)
     if len(refused) == len(names):
-        raise StudyError(f"algorithm = all: none of {', '.join(names)} can be laid over this cluster")
+        raise StudyError(f"algorithm = {question.algorithm}: none of {', '.join(names)} can be laid over this cluster")
 
 
 def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
     with explained(asked["fabric"], asked.get("network")):
         question = Question(**asked)
         sheet = fabric.load(asked["fabric"], network=question.network)
-        question.checked(COLLECTIVES, sheet.protocols).payload()
+        question.checked(COLLECTIVES).payload()
         if question.algorithm in ("auto", "all"):
             raise StudyError(
                 f"algorithm = {question.algorithm}: name one: {', '.join(COLLECTIVES[question.collective])}"
@@ -185,7 +185,7 @@ _LEFT_OUT = f"not checked: would take more than {ORDER_S:.0f} seconds; --all-tim
 
 def _show(title: str, schedule: "Schedule", found: _Found, depth: int, spent: float) -> None:
     echo(title, bold=True)
-    echo(f"schedule  {schedule.rows:,} rows, {schedule.transfers:,} firings, {schedule.units:,} units", dim=False)
+    echo(f"schedule  {schedule.rows:,} rows, {schedule.transfers:,} firings, {schedule.units:,} units")
     if found.proof is not None:
         echo(f"values    right: each of {schedule.ranks:,} ranks ends with what it should, each contribution once")
         pairs = found.proof.pairs
@@ -195,7 +195,8 @@ def _show(title: str, schedule: "Schedule", found: _Found, depth: int, spent: fl
         echo(f"buffers   {depth} slots for each connection never stand still; {found.fifo.smallest} {slots} enough")
     if found.fifo is not None and not found.fine:
         echo(f"buffers   {depth} slots for each connection stand still; {found.fifo.smallest} slots would do")
-    echo(("right" if found.fine else f"WRONG: {found.wrong}") + f"; checked in {_seconds(spent)}", bold=True)
+    echo("right" if found.fine else f"WRONG: {found.wrong}", bold=True)
+    echo(f"checked in {_seconds(spent)}")
 
 
 def _seconds(spent: float) -> str:

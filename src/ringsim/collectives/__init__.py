@@ -168,9 +168,13 @@ ALGORITHMS: dict[str, Algorithm] = {
     "pipeline": Algorithm(lambda topology, _, chunks: pipeline(topology, chunks), _one, _pipeline_rows, _one, "chunks"),
     "ahc": Algorithm(lambda topology, _, chunks: ahc(topology, chunks, NB), _one, _ahc_rows, _ahc_chunks, "chunks"),
     "in-switch": Algorithm(
-        lambda topology, _, chunks: in_switch(topology, chunks), _one, _in_switch_rows, _many_chunks, "chunks",
+        lambda topology, _, chunks: in_switch(topology, chunks),
+        _one,
+        _in_switch_rows,
+        _many_chunks,
+        "chunks",
         adds_in_switch=True,
-    ),  # fmt: skip
+    ),
     "halving-doubling": _flat(HALVING_DOUBLING, _exchanges)._replace(pieces=_overlapping),
     "recursive-doubling": _flat(RECURSIVE_DOUBLING, _exchanges)._replace(pieces=_overlapping),
     "bidirectional-ring": Algorithm(
@@ -218,7 +222,7 @@ def _halves(gather: bool) -> dict[str, Algorithm]:
         "hierarchical-ring": over(
             scattered.cards_by_nodes,
             [TWO_SHOT, RING_BY_CHUNK],
-            lambda topology: topology.group + 3 * MOST_CHUNKS,
+            lambda topology: topology.group + (1 if gather else 3 * MOST_CHUNKS),
             "chunks",
         ),
         "nhr": over(scattered.line, [NHR], steps, "chunks"),

@@ -12,11 +12,12 @@ import math
 from typing import NamedTuple
 
 from ringsim.schedule import Schedule
-from ringsim.values.counting import count, execute
+from ringsim.values.counting import count
 from ringsim.values.errors import StuckError, ValuesError
 from ringsim.values.events import collect
 from ringsim.values.fifo import Fifo, fifo
 from ringsim.values.order import check_order
+from ringsim.values.running import execute
 
 __all__ = ["Fifo", "Proof", "StuckError", "ValuesError", "execute", "fifo", "prove"]
 
