@@ -559,3 +559,57 @@ def test_ctrl_c_stops_a_long_run_at_once(long: tuple[str, ...]) -> None:
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "interrupted"
     assert out == ""
+
+
+# -- algorithms, graphs and pictures ---------------------------------------------------------------------------
+
+
+def test_every_algorithm_is_listed_with_what_it_is(say: Any) -> None:
+    text = say("algorithms")
+    listed = json.loads(say("algorithms", "--json"))["collectives"]
+    for collective, known in COLLECTIVES.items():
+        assert collective in text.splitlines()
+        assert [entry["name"] for entry in listed[collective]] == list(known)
+        for name, how in known.items():
+            assert how.about
+            assert f"{'*' if how.auto else ' '} {name} " in text
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    """Four cards in a ring, one cable of which is entered one way."""
+    path = tmp_path / "four.json"
+    pairs = [(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2), (3, 0)]
+    links = [{"source": a, "target": b, "bandwidth": "25GB/s", "latency": "1us"} for a, b in pairs]
+    path.write_text(json.dumps({"directed": True, "nodes": [{"id": i} for i in range(4)], "links": links}))
+    return path
+
+
+def test_a_graph_is_run_checked_and_drawn(say: Any, graph: Path, tmp_path: Path) -> None:
+    found = json.loads(say("run", "--graph", str(graph), "--algorithm", "ring", "--size", "1M", "--json"))
+    # Round the ring from 0 to 3 and back over the one-way cable: 6 steps of 1us and a quarter of a MiB at 25 GB/s.
+    assert found["result"]["time_us"] == pytest.approx(6 * (1 + 2**18 / 25e3))
+    assert found["case"]["cards"] == 4
+    assert "a one-way link" in say("topo", "check", str(graph))
+    assert "directed links" in say("topo", "show", str(graph))
+    picture = tmp_path / "four.svg"
+    say("run", "--graph", str(graph), "--size", "1M", "--quiet", "--picture", str(picture))
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_checking_finds_nothing_wrong_with_what_is_shipped(say: Any) -> None:
+    for fabric in ringsim.available():
+        assert "error" not in say("topo", "check", fabric, "--cards", "32")
+
+
+def test_what_cannot_reach_is_an_error_with_its_own_exit_code(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = json.loads(graph.read_text())
+    lost["links"] = [link for link in lost["links"] if 3 not in (link["source"], link["target"])]
+    graph.write_text(json.dumps(lost))
+    with pytest.raises(SystemExit) as stop:
+        main(["topo", "check", str(graph)])
+    assert stop.value.code == 1
+    assert "cannot be reached" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "--graph", str(graph)])
+    assert stop.value.code == 3

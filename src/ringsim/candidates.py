@@ -125,7 +125,8 @@ def _ways(question: Question, topology: Topology, timer: Timer, name: str, algor
     sheet = topology.fabric
     size, count = question.payload()
     asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
-    for protocol, channels in product(_protocols(question, sheet, name, algorithm), _channels(question, algorithm.channels(topology))):
+    numbers = _channels(question, algorithm.channels(topology))
+    for protocol, channels in product(_protocols(question, sheet, name, algorithm), numbers):
         pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
         case = Case(
             fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint(),

@@ -211,7 +211,7 @@ _LEFT = (2, 3, 4)
 
 
 def table(answer: Answer) -> list[Line]:
-    """Lay out one row for each candidate, fastest first, in nccl-tests' columns and units; of many the best of each sort."""
+    """Lay out one row for each candidate, fastest first, in nccl-tests' columns and units."""
     rows = _shown(answer)
     cells = [*zip(*_HEADS, strict=True), *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

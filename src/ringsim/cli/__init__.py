@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from ringsim import __version__
+from ringsim.cli.algorithms import algorithms
 from ringsim.cli.errors import BadFile, complain, silence_stdout
 from ringsim.cli.options import Group
 from ringsim.cli.run import run
@@ -56,6 +57,7 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(run)
+cli.add_command(algorithms)
 cli.add_command(topo)
 cli.add_command(verify)
 

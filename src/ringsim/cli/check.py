@@ -1,7 +1,6 @@
 """``ringsim topo check``: what is wrong or odd about a cluster, before anybody believes a number from it."""
 
 from dataclasses import asdict
-
 from typing import TYPE_CHECKING
 
 import click

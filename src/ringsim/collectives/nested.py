@@ -21,7 +21,7 @@ Levels = Sequence[tuple[Teams, Family]]
 
 def sides(topology: Topology) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Cards along each side of a node, and nodes along each side of the network, without sides of one."""
-    between = getattr(topology, "network_shape", (topology.nodes,))
+    between = topology.network_shape
     inside, outside = (tuple(side for side in shape if side > 1) for shape in (topology.shape, between))
     return inside, outside
 

@@ -69,6 +69,11 @@ class Topology(ABC):
         return (self.group,)
 
     @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Nodes along each side of the network: a torus of nodes has several, everything else one."""
+        return (self.nodes,)
+
+    @property
     @abstractmethod
     def vertices(self) -> tuple[int, ...]:
         """First vertex number of each of `VERTEX_KINDS`, and the total."""

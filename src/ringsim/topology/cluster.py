@@ -59,6 +59,11 @@ class Cluster(Topology):
         return domain.shape if len(domain.shape) > 1 else (self.group,)
 
     @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Nodes along each side of the network."""
+        return self.network.shape if self.network else (self.nodes,)
+
+    @property
     def switches(self) -> int:
         """Scale-up switches (NVSwitch and its kin), one per node."""
         return self.nodes if self.fabric.domain.kind == "switch" else 0

@@ -71,6 +71,11 @@ class Scaleout(ABC):
         return self.sheet.routing == "spread"
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Nodes along each side: a torus has several, everything else one."""
+        return (self.nodes,)
+
+    @property
     def railed(self) -> bool:
         """Whether NIC *i* of every node shares a leaf with NIC *i* of its neighbours."""
         return False
