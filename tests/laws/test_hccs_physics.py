@@ -61,7 +61,7 @@ def test_rings_change_rail_only_where_an_odd_number_of_nodes_closes() -> None:
     for nodes, crossings in ((2, 0), (4, 0), (16, 0), (3, 8), (5, 8)):
         cluster = topology.build(fabric.load("hccs"), 8 * nodes)
         schedule = ring(cluster, 8, 1)
-        leaves = cluster.leaf(np.arange(cluster.cards))
+        leaves = cluster.leaf_of(np.arange(cluster.cards))
         between = schedule.source // 8 != schedule.target // 8
         changes = leaves[schedule.source[between]] != leaves[schedule.target[between]]
         assert int(changes.sum()) == crossings
@@ -72,3 +72,35 @@ def test_one_ring_is_the_naive_case() -> None:
     one = answer(Question("hccs", 64, "16G", algorithm="ring", rings=1)).best
     eight = answer(Question("hccs", 64, "16G", algorithm="ring", rings=8)).best
     assert one.time_us / eight.time_us == pytest.approx(8, rel=1e-2)
+
+
+def direct(cards: int, **changes: int) -> tuple[float, set[int]]:
+    """Seconds of a two-shot all-reduce of 1 GiB beyond start-up and steps, and how many lanes each card sends on."""
+    found = answer(Question("hccs", cards, "1G", algorithm="two-shot", **changes))
+    program = found.program()
+    used = np.unique(program.route_links)
+    out = np.bincount(found.topology.ends()[0][used], minlength=cards)
+    assert found.best.time_us is not None
+    return found.best.time_us / 1e6 - 10e-6 - 2 * 3e-6, set(out.tolist())
+
+
+@pytest.mark.parametrize(("cards", "lanes"), [(2, 1), (4, 3), (8, 7)])
+def test_direct_uses_every_lane(cards: int, lanes: int) -> None:
+    """Each card sends S/p on each of its lanes, twice: HCCL's mesh, 2α + 2S/(p·B) with B of one lane."""
+    seconds, used = direct(cards)
+    assert used == {lanes}
+    assert seconds == pytest.approx(2 * 2**30 / (cards * 18.3e9), rel=1e-9)
+
+
+def test_one_ring_seven_rings_and_direct_on_eight_cards() -> None:
+    """A single ring has 1/7 of the mesh, seven rings and direct all of it."""
+    mesh = 7 * 18.3e9
+
+    def part_of_the_mesh(algorithm: str, rings: int, steps: int) -> float:
+        best = answer(Question("hccs", 8, "1G", algorithm=algorithm, rings=rings)).best
+        assert best.time_us is not None
+        return 2 * 7 / 8 * 2**30 / (best.time_us / 1e6 - 10e-6 - steps * 3e-6) / mesh
+
+    assert part_of_the_mesh("ring", 1, 14) == pytest.approx(1 / 7, rel=1e-9)
+    assert part_of_the_mesh("ring", 7, 14) == pytest.approx(1, rel=1e-9)
+    assert part_of_the_mesh("two-shot", 1, 2) == pytest.approx(1, rel=1e-9)

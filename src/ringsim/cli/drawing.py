@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +37,6 @@ def draw_topology(topology: "Topology", path: str) -> None:
 
     with _explained():
         draw(topology, path)
-    click.echo(f"picture: {Path(path)}", err=True)
 
 
 def draw_run(found: "Answer", path: str) -> None:
@@ -54,4 +52,3 @@ def draw_run(found: "Answer", path: str) -> None:
     )
     with _explained():
         draw(found.topology, path, load=load_of(found.program(), seconds), title=title)
-    click.echo(f"picture: {Path(path)}", err=True)
