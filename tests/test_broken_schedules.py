@@ -67,6 +67,12 @@ def chain() -> Schedule:
     return hand(3, 2, [(2, 1, 0, 2, 2), (1, 0, 0, 2, 2)], [(1, 0, 0)], ends=0)
 
 
+def two_copies() -> Schedule:
+    """Broadcast from 0 to 1 twice: row 0 is set aside for join 3, which waits for row 1 as well; row 2 reaches 2."""
+    rows = [(0, 1, 0, 1, 0), (0, 1, 1, 1, 0), (0, 2, 0, 1, 0), (1, 1, 0, 1, 0)]
+    return hand(3, 1, rows, [(3, 0, 0), (3, 1, 0)], begins=0, parked=(0,))
+
+
 def two_lanes() -> Schedule:
     """Broadcast nine and nine units from 0 to 1 with rows 0 and 1, on from there to 2 with rows 2 and 3."""
     rows = [(0, 1, 0, 9, 0), (0, 1, 1, 9, 0), (1, 2, 0, 9, 0), (1, 2, 1, 9, 0)]
@@ -199,6 +205,11 @@ FAULTS = {
         direct, lambda s: replace(s, target=s.target[[1, 0, 2, 3, 4, 5]]),
         "rank 1, unit 1: the contribution of rank 0 is missing; nothing brings it after row 5 (2 → 1, "
         "channel 0) firing 0",
+    ),
+    "a join takes two things of which one overwrites the other": Fault(
+        two_copies, lambda s: altered(s, "parked", 1, True),
+        "rank 1, unit 0: row 3 (join at 1) firing 0 takes what overwrites something else that it takes, and nothing "
+        "orders them",
     ),
     "a relay is not emptied to everybody": Fault(
         relay, lambda s: altered(s, "target", 5, 1),

@@ -271,6 +271,13 @@ def test_counts_do_not_wrap_round_to_one() -> None:
         prove(ping_pong)
 
 
+def backwards(waits: list[tuple[int, int, int]]) -> Schedule:
+    """Collect three units on rank 0 with rows 0 and 2, hand them out with rows 1 and 3, last unit first."""
+    rows = [(1, 0, 0, 3, 3), (0, 1, 0, 3, 0), (2, 0, 0, 3, 3), (0, 2, 0, 3, 0), (0, 0, 0, 1, 0)]
+    found = hand(3, 3, rows, [*waits, (3, 0, -2), (3, 2, -2)])
+    return replace(found, first=np.array([0, 2, 0, 2, 0]), stride=np.array([1, -1, 1, -1, 0]))
+
+
 #: Collect on rank 0 (rows 0 and 3), hand out (rows 1 and 2).
 STAR = [(1, 0, 0, 1, 1), (0, 1, 0, 1, 0), (0, 2, 0, 1, 0), (2, 0, 0, 1, 1)]
 #: Schedules that come out right in waves, and only there.
@@ -292,6 +299,21 @@ LUCKY = {
         ],
         [(1, 0, 1), (3, 1, 0), *((row, on, 0) for row in (2, 4, 5) for on in (1, 3))],
     ),
+    # Rows 1 and 3 begin with the last unit. Row 1 waits for one firing too few of row 0, and is held up by row 2.
+    "one firing too few, first": backwards([(1, 0, -1), (1, 2, -2)]),
+    "one firing too few, last": backwards([(1, 2, -2), (1, 0, -1)]),
+    "one firing too few, at one remove": backwards([(4, 0, -1), (1, 4, 0), (1, 2, -2)]),
+    # Row 1 comes behind row 0 on the connection. Row 2 waits for it with its second firing only, row 3 holds it up.
+    "the row behind": replace(
+        hand(
+            3,
+            2,
+            [(1, 0, 0, 1, 1), (1, 0, 0, 1, 1), (0, 1, 0, 2, 0), (2, 0, 0, 2, 2), (0, 2, 0, 2, 0)],
+            [(2, 1, 1), (2, 3, 0), (4, 1, 0), (4, 3, 0)],
+        ),
+        base=np.array([0, 1, 0, 0, 0]),
+        modulus=np.array([1, 1, 2, 2, 2]),
+    ),
     # Rank 2 receives something old (row 3) and the sum (row 4): the later of the two stays.
     "two copies": hand(
         3,
@@ -308,7 +330,7 @@ def test_luck_is_no_proof(why: str) -> None:
     vectors = contributions(schedule, 1, np.int64)
     assert (execute(schedule, vectors) == vectors.sum(axis=0)).all()
     with pytest.raises(
-        ValuesError, match=r"^rank \d, unit 0: row \d .* firing 0, which .* and row \d .* nothing orders"
+        ValuesError, match=r"^rank \d, unit [02]: row \d .* firing [02], which .* and row \d .* nothing orders"
     ):
         prove(schedule)
     random = np.random.default_rng(1)

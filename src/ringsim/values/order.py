@@ -93,8 +93,10 @@ def check_order(events: Events, patience: float = math.inf) -> int | None:
     sure = ordered(events, direct.serial, found.event[before], found.event[after], patience)
     if sure is None:
         return None
-    if not sure.all():
-        _refuse(events, found, int(before[np.argmin(sure)]), int(after[np.argmin(sure)]))
+    wrong = np.flatnonzero(~sure)
+    if len(wrong):
+        first = wrong[np.lexsort((found.event[before[wrong]], found.event[after[wrong]]))[0]]
+        _refuse(events, found, int(before[first]), int(after[first]))
     return pairs
 
 

@@ -22,6 +22,7 @@ from ringsim.program import Program
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Places = NDArray[np.uint32]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: How far apart two shifts may be and still be the same, relative to the shift. Rows that really drift apart by less
@@ -62,8 +63,12 @@ def kernel(function: Function) -> Function:
 
 
 def inner(function: Function) -> Function:
-    """Compile what only kernels call: it lands in their machine code and needs no entrance from Python, nor a cache."""
-    return cast("Function", njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    """Compile what only kernels call into the place where it is called.
+
+    A call hands over five numbers for every table, on the stack, which took a third of the time of an event.
+    """
+    how = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    return cast("Function", njit(**how)(function))
 
 
 def is_compiled(dispatcher: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ringsim.engines.compiled.kernel import SAME, Floats, Ints, inner
 from ringsim.engines.compiled.tables import IDLE, SENDING, Table
+from ringsim.engines.compiled.tournament import settle
 
 
 @inner
@@ -110,7 +111,7 @@ def repeated(recent: Floats, q: int, f: int, period: int, shift: float) -> float
 
 @inner
 def carry(
-    R: Table, heap: Table, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
+    R: Table, queue: Floats, clock: Table, arrival: Floats, fired: Ints, periods: int, shift: float, period: int
 ) -> None:
     """Repeat the last period, `shift` seconds long, `periods` times at once."""
     by, skip, depth = periods * shift, periods * period, arrival.shape[1]
@@ -130,8 +131,45 @@ def carry(
         R[v].left += by
         R[v].since += by
         clock[0].jumped += skip
-    # Whoever waits or sends has moved, so the heap keeps its order.
-    for place in range(clock[0].queued):
-        R[heap[place].row].key += by
-        heap[place].key += by
+    leaves = len(queue) >> 1
+    for v in range(len(R)):
+        if R[v].phase != IDLE:
+            R[v].key += by
+            queue[leaves + v] = R[v].key
+    settle(queue)
     clock[0].now += by
+
+
+@inner
+def look(
+    R: Table, D: Table, queue: Floats, clock: Table, arrival: Floats,
+    fired: Ints, phases: Ints, keys: Floats, bytes: Floats, arrived: Floats,
+) -> None:  # fmt: skip
+    """Compare the state whenever the leader, a row with many firings to go, has fired; carry it on if it repeats.
+
+    `fired` to `arrived` remember the state of an earlier moment.
+    """
+    leader, seen, wait, saved_at = clock[0].leader, clock[0].seen, clock[0].wait, clock[0].saved_at
+    if leader < 0 or R[leader].fired == R[leader].count:
+        if leader < 0 and clock[0].events < seen:
+            return
+        leader, most, saved_at, wait = -1, 2, -1.0, 1
+        for v in range(len(R)):
+            if R[v].phase == SENDING and R[v].count - R[v].fired > most:
+                leader, most = v, R[v].count - R[v].fired
+        # Where nothing is long enough to repeat, looking again is to cost no more than an event does.
+        seen = R[leader].fired if leader >= 0 else clock[0].events + len(R)
+    elif R[leader].fired != seen:
+        seen = R[leader].fired
+        if saved_at >= 0.0:
+            period = seen - fired[leader]
+            if same(R, clock, arrival, fired, phases, keys, bytes, arrived, saved_at, period):
+                periods = room(R, D, clock, arrival, fired, period)
+                if periods > 0:
+                    carry(R, queue, clock, arrival, fired, periods, clock[0].now - saved_at, period)
+                    seen, saved_at = R[leader].fired, -1.0
+        if saved_at < 0.0 or seen - fired[leader] >= wait:
+            wait = 1 if saved_at < 0.0 else 2 * wait
+            saved_at = clock[0].now
+            remember(R, clock, arrival, fired, phases, keys, bytes, arrived)
+    clock[0].leader, clock[0].seen, clock[0].wait, clock[0].saved_at = leader, seen, wait, saved_at
