@@ -23,7 +23,8 @@ def test_rows_are_known_beforehand(name: str, cards: int, domain: str | None) ->
     algorithm = ALGORITHMS[name]
     try:
         channels = algorithm.channels(cluster)
-        rows = algorithm.build(cluster, channels, 1).rows
+        pieces = algorithm.pieces(cluster, channels, cluster.fabric.protocol("Simple", name), 2.0**30)
+        rows = algorithm.build(cluster, channels, pieces).rows
     except CollectiveError:
         return  # no rows to know
     assert rows <= algorithm.rows(cluster, channels) <= (rows if algorithm.auto else 4 * rows + 64)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ringsim.fabric import Fabric, FabricError, available, load
     from ringsim.result import Case, Result
     from ringsim.study import Answer, Question, StudyError, answer, run
-    from ringsim.topology import Topology, TopologyError, build
+    from ringsim.topology import Topology, TopologyError, build, findings, from_graph, load_graph
     from ringsim.units import UnitError
 
 __version__ = "0.1.0"
@@ -23,14 +23,14 @@ _HOMES = {
     "fabric": ("Fabric", "FabricError", "available", "load"),
     "result": ("Case", "Result"),
     "study": ("Answer", "Question", "StudyError", "answer", "run"),
-    "topology": ("Topology", "TopologyError", "build"),
+    "topology": ("Topology", "TopologyError", "build", "findings", "from_graph", "load_graph"),
     "units": ("UnitError",),
 }
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Answer", "Case", "Fabric", "FabricError", "Question", "Result", "StudyError", "Topology", "TopologyError",
-    "UnitError", "answer", "available", "build", "load", "run",
+    "UnitError", "answer", "available", "build", "findings", "from_graph", "load", "load_graph", "run",
 ]  # fmt: skip
 
 

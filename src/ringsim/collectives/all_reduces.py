@@ -118,7 +118,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     ),
     "nhr": _flat(NHR, _on_cards(bruck.rows), "HCCL's nonuniform hierarchical ring: ⌈log2 p⌉ steps, large ones near"),
     "nb": _flat(NB, _on_cards(bruck.rows), "HCCL's nonuniform Bruck: ⌈log2 p⌉ steps for any p"),
-    "hierarchical-ring": _across(RING_BY_CHUNK, lambda nodes: 3 * MOST_CHUNKS * nodes, "rings"),
+    "hierarchical-ring": _across(RING_BY_CHUNK, lambda nodes: 3 * MOST_CHUNKS * nodes * (nodes > 1), "rings"),
     "hierarchical-halving-doubling": _across(HALVING_DOUBLING, exchange.rows, "halving and doubling"),
     "hierarchical-recursive-doubling": _across(RECURSIVE_DOUBLING, exchange.rows, "recursive doubling"),
     "hierarchical-nhr": _across(NHR, bruck.rows, "NHR"),
