@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from ringsim import study
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("bandwidth_vs_size", "ring_vs_tree", "scaling_vs_cards")
+SCRIPTS = ("algorithms_map", "bandwidth_vs_size", "every_algorithm", "ring_vs_tree", "scaling_vs_cards")
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "ranks true": (head(ranks=True), "ranks = true: write a whole number, at least 1"),
     "ranks 2.0": (head(ranks=2.0), "ranks = 2.0: write a whole number"),
     "units beyond all reason": (head(units=10**9), "units = 1000000000: at most 100,000,000"),
+    "ranks beyond all reason": (head(ranks=10**8), "ranks = 100000000: at most 20,000,000"),
     "units beyond 64 bits": (head(units=10**30), "write a whole number, at least 1"),
     "parts of more than all": (head(parts=3), "parts must be within 1..units"),
     "begins nobody": (

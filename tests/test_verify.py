@@ -128,13 +128,13 @@ def test_what_is_left_out_is_said(say: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_long_one_says_so_and_one_that_is_too_long_is_refused(say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify_module(), "MOVE_S", 1.0)
+    monkeypatch.setattr(verify_module(), "MOVE_S", 0.3)
     code, _, err = say(*RING)
     assert (code, err) == (0, "ringsim: going through 784 sends of a unit\n")
-    monkeypatch.setattr(verify_module(), "MOST_MOVES", 783)
+    monkeypatch.setattr(verify_module(), "MOST_S", 200)
     code, out, err = say(*RING)
     assert (code, out) == (2, "")
-    assert "ring: 784 units are sent, and 783 are the most that can be gone through; fewer cards" in err
+    assert "ring: 784 sends of a unit would take some 4 minutes to go through; fewer cards" in err
 
 
 def verify_module() -> Any:
@@ -159,7 +159,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "chunks of a ring": ([*RING, "--chunks", "3"], "chunks = 3: ring has no chunks"),
     "depth 0": ([*RING, "--depth", "0"], "depth = 0: at least 1; NCCL has 8"),
     "depth x": ([*RING, "--depth", "x"], "depth = x: not a whole number; write a number such as 8"),
-    "far too many": ([*RING[:-1], "100000"], "units are sent, and 200,000,000 are the most"),
+    "far too many": ([*RING[:-1], "100000"], "159,998,400,000 sends of a unit would take some 2,"),
     "save nowhere": ([*RING, "--save", "no/such/place.json"], "output = no/such/place.json: cannot be written"),
 }
 
@@ -171,6 +171,15 @@ def test_usage(name: str, say: Any) -> None:
     assert (code, out) == (2, "")
     assert right in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("row", [{"count": 10**7}, {"count": 10**8, "span": 10**6, "modulus": 10**6}])
+def test_a_file_that_asks_for_a_lifetime_is_refused(row: dict[str, int], say: Any, tmp_path: Path) -> None:
+    document = {"schema": 1, "ranks": 2, "units": 10**6, "rows": [{"source": 0, "target": 1} | row]}
+    (tmp_path / "s.json").write_text(json.dumps(document))
+    code, out, err = say("s.json")
+    assert (code, out) == (2, "")
+    assert "minutes to go through" in err
 
 
 def test_bad_file(say: Any, tmp_path: Path) -> None:

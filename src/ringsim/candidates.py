@@ -10,14 +10,19 @@ import numpy as np
 
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
 from ringsim.fabric import Fabric
-from ringsim.program import Program, price
+from ringsim.program import Program, Routes, price, route
 from ringsim.question import Question, StudyError
 from ringsim.result import Case
+from ringsim.schedule import Schedule
 from ringsim.selection import SelectionError, protocols, resolve
 from ringsim.topology import LINK_KINDS, Topology
 
 #: Programs with more rows than this are priced again when it is their turn rather than kept until then.
 MOST_ROWS_KEPT = 200_000
+
+
+#: The schedule that was laid out last and its routes, by algorithm, channels and pieces.
+Laid = dict[tuple[str, int, int], tuple[Schedule, Routes]]
 
 
 class Timer(Shape):
@@ -59,7 +64,7 @@ class Candidate:
 
     def priced(self, topology: Topology, timer: Timer) -> Program:
         """Return the program."""
-        return self.program or program_of(self.case, topology, timer)
+        return self.program or program_of(self.case, topology, timer, {})
 
 
 def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator[Candidate]:
@@ -126,7 +131,8 @@ def _ways(question: Question, topology: Topology, timer: Timer, name: str, algor
     size, count = question.payload()
     asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
     numbers = _channels(question, algorithm.channels(topology))
-    for protocol, channels in product(_protocols(question, sheet, name, algorithm), numbers):
+    laid: Laid = {}
+    for channels, protocol in product(numbers, _protocols(question, sheet, name, algorithm)):
         pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
         case = Case(
             fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint(),
@@ -136,7 +142,7 @@ def _ways(question: Question, topology: Topology, timer: Timer, name: str, algor
             jump=question.jump and question.engine == "compiled", seed=question.seed,
             changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
         )  # fmt: skip
-        program = program_of(case, topology, timer)
+        program = program_of(case, topology, timer, laid)
         found = Candidate(case, *_floor(program, topology), program.transfers, program.wire_bytes, program)
         yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 
@@ -161,14 +167,20 @@ def _channels(question: Question, most: int) -> tuple[int, ...]:
     return (most, 1) if question.algorithm == "auto" and most > 1 else (most,)
 
 
-def program_of(case: Case, topology: Topology, timer: Timer) -> Program:
-    """Lay out and price what a case simulates."""
-    with timer("schedule"):
-        algorithm = COLLECTIVES[case.collective][case.algorithm]
-        schedule = algorithm.build(topology, case.channels, case.pieces)
+def program_of(case: Case, topology: Topology, timer: Timer, laid: Laid) -> Program:
+    """Lay out and price what a case simulates; `laid` keeps the schedule for the next case, which may share it."""
+    algorithm = COLLECTIVES[case.collective][case.algorithm]
+    key = case.algorithm, case.channels, case.pieces
+    if key not in laid:
+        laid.clear()
+        with timer("schedule"):
+            schedule = algorithm.build(topology, case.channels, case.pieces)
+        with timer("route and price"):
+            laid[key] = schedule, route(schedule, topology)
+    schedule, routes = laid[key]
     with timer("route and price"):
         constants = topology.fabric.protocol(case.protocol, case.algorithm)
-        return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted)
+        return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted, routes=routes)
 
 
 def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:

@@ -96,8 +96,18 @@ class Program:
         return rate
 
 
+#: Links that each row takes: where they begin, shape ``[rows + 1]``, and the links, shape ``[hops]``.
+Routes = tuple[Ints, NDArray[np.int32]]
+
+
 def price(
-    schedule: Schedule, topology: Topology, protocol: Protocol, payload: float, *, allotted: bool = True
+    schedule: Schedule,
+    topology: Topology,
+    protocol: Protocol,
+    payload: float,
+    *,
+    allotted: bool = True,
+    routes: Routes | None = None,
 ) -> Program:
     """Route every row and give it its costs.
 
@@ -112,9 +122,11 @@ def price(
         1,024 cards travel as 1,024 chunks of 1/128 byte rather than as padding.
     allotted : bool
         Whether a library that divides scale-up links among its channels does so for this algorithm.
+    routes : Routes or None
+        From `route`, where the same schedule is priced more than once.
     """
     joins = schedule.joins
-    offsets, links = _routes(schedule, topology)
+    offsets, links = routes or route(schedule, topology)
     row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
     on_the_way = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
     inside = _inside(schedule, topology)
@@ -152,8 +164,8 @@ def price(
     )
 
 
-def _routes(schedule: Schedule, topology: Topology) -> tuple[Ints, NDArray[np.int32]]:
-    """Links that each row takes, offsets of shape ``[rows + 1]`` first; joins take none."""
+def route(schedule: Schedule, topology: Topology) -> Routes:
+    """Find the links that each row takes; joins take none."""
     moves = np.flatnonzero(~schedule.joins)
     hops, links = topology.routes(schedule.source[moves], schedule.target[moves], schedule.channel[moves])
     offsets = np.zeros(schedule.rows + 1, np.int64)

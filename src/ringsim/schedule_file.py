@@ -26,8 +26,8 @@ ROW_KEYS = ("source", "target", *USUAL, "waits")
 
 #: Numbers beyond are a slip of the keyboard, and sums of those within fit into 64 bits.
 MOST = 2**30
-#: A rank for each of them is kept in memory.
-MOST_UNITS = 100_000_000
+#: A rank for each unit is kept in memory, and vectors for each rank.
+MOST_UNITS, MOST_RANKS = 100_000_000, 20_000_000
 
 
 class ScheduleFileError(Exception):
@@ -87,8 +87,9 @@ def load_schedule(path: str | Path) -> Schedule:
         _refuse(origin, "", "schema", document.get("schema", "(missing)"), f"write {SCHEMA}, the only one there is")
     ranks = _whole(origin, "", document, "ranks", 1)
     units = _whole(origin, "", document, "units", 1)
-    if units > MOST_UNITS:
-        _refuse(origin, "", "units", units, f"at most {MOST_UNITS:,}")
+    for key, value, most in (("ranks", ranks, MOST_RANKS), ("units", units, MOST_UNITS)):
+        if value > most:
+            _refuse(origin, "", key, value, f"at most {most:,}")
     begins, ends = (_who(origin, key, document.get(key, "everyone"), units) for key in ("begins", "ends"))
     rows = document.get("rows")
     if not isinstance(rows, list):

@@ -57,7 +57,7 @@ class Answer:
 
     def program(self) -> Program:
         """Lay out and price the best candidate again, to see which link carries what."""
-        return program_of(self.best.case, self.topology, _Timer())
+        return program_of(self.best.case, self.topology, _Timer(), {})
 
 
 Progress = Callable[[Case, int, int], None]

@@ -22,9 +22,11 @@ WRONG = 1
 #: Slots of a connection's buffer, as NCCL has them.
 DEPTH = 8
 
-#: Units sent from rank to rank: more take minutes and gigabytes.
-MOST_MOVES = 200_000_000
-MOVE_S = 1e-6
+#: Seconds, roughly, for each unit that is sent, each that is kept somewhere, and each firing of the longest row.
+MOVE_S, KEEP_S, ROUND_S = 1e-6, 5e-9, 1.5e-4
+
+#: What takes longer is refused, in seconds: fewer cards show the same.
+MOST_S = 300.0
 
 #: Seconds that looking at other timings may take, unless they are asked for.
 ORDER_S = 30.0
@@ -77,18 +79,18 @@ def verify(
     if save is not None:
         check_writable(Path(save))
     title, loaded = _loaded(schedule, save, asked)
+    sends, seconds = _work(loaded)
+    if seconds > MOST_S:
+        raise click.ClickException(
+            f"{schedule or asked['algorithm']}: {sends:,} sends of a unit would take some {seconds / 60:,.0f} minutes "
+            "to go through; fewer cards, rings or chunks show the same"
+        )
     if save is not None:
         from ringsim.schedule_file import save as write
 
         write(loaded, save)
-    moves = _moves(loaded)
-    if moves > MOST_MOVES:
-        raise click.ClickException(
-            f"{schedule or asked['algorithm']}: {moves:,} units are sent, and {MOST_MOVES:,} are the most that can be gone "
-            "through; fewer cards, rings or chunks show the same"
-        )
-    if moves * MOVE_S > PATIENCE:
-        Notice()(f"going through {moves:,} sends of a unit")
+    if seconds > PATIENCE:
+        Notice()(f"going through {sends:,} sends of a unit")
     found = _check(loaded, depth, all_timings=all_timings)
     spent = time.perf_counter() - began
     if as_json:
@@ -160,9 +162,12 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
     return title, algorithm.build(cluster, case.channels, case.pieces)
 
 
-def _moves(schedule: "Schedule") -> int:
-    # As floats: a file may say anything, and this is only to refuse what is far too much.
-    return int((schedule.span.astype(float) * schedule.count * ~schedule.joins).sum())
+def _work(schedule: "Schedule") -> tuple[int, float]:
+    """How many units are sent, and seconds that it takes to go through them; as floats, for a file may say anything."""
+    sends = float((schedule.span.astype(float) * schedule.count * ~schedule.joins).sum())
+    apart = (schedule.begins >= 0).all() and (schedule.ends >= 0).all()
+    kept = 0.0 if apart else float(schedule.ranks) * schedule.units
+    return int(sends), sends * MOVE_S + kept * KEEP_S + float(schedule.count.max(initial=0)) * ROUND_S
 
 
 def _check(schedule: "Schedule", depth: int, *, all_timings: bool) -> _Found:

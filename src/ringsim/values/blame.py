@@ -1,5 +1,6 @@
 """Which step to blame for a wrong sum: from where it ended back along everything that brought it there."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -55,31 +56,23 @@ def blame(events: Events, rank: int, unit: int, of: int, times: float) -> str:
 
 def _first(history: list[Entry], place: int, missing: bool) -> Entry | None:
     """The earliest write on the way of what is wrong."""
-    most = 0.0 if missing else 1.0
 
     def wrong(value: float) -> bool:
-        return value <= most if missing else value > most
+        return value == 0 if missing else value > 1
 
-    found, before_wave, at = None, None, len(history)
-    while True:
-        at = next(
-            (
-                i
-                for i in range(at - 1, -1, -1)
-                if history[i].target == place and (before_wave is None or history[i].wave < before_wave)
-            ),
-            -1,
-        )
-        if at < 0:
-            return found
-        entry = history[at]
+    found, before = None, math.inf
+    # Whatever is looked for next is further back, so once through is enough.
+    for entry in reversed(history):
+        if entry.target != place or entry.wave >= before:
+            continue
         # A sum that lacks something does not say which of its terms should have brought it, a copy does.
         if wrong(entry.sent) and not (missing and entry.adds):
-            found, place, before_wave = entry, entry.source, entry.read
+            found, place, before = entry, entry.source, entry.read
         elif entry.adds and wrong(entry.before):
-            found, before_wave = (found or entry) if missing else entry, None
+            found, before = found if found and missing else entry, math.inf
         else:
             return entry
+    return found
 
 
 def _history(events: Events, unit: int, of: int, starts: int) -> list[Entry]:
@@ -92,7 +85,7 @@ def _history(events: Events, unit: int, of: int, starts: int) -> list[Entry]:
     history: list[Entry] = []
     for wave, moves in enumerate(moves_of(events, room)):
         lands = events.wave[events.writer[moves.event]].tolist()
-        turn = np.where(moves.adds, events.row[moves.event] + 1, 0).tolist()  # as in `apply`: copies first
+        turn = np.where(moves.adds, events.row[moves.event] + 1, 0).tolist()  # as in `run`: copies first
         for event, source, when, nth in zip(moves.event.tolist(), moves.source.tolist(), lands, turn, strict=True):
             landing.setdefault(when, []).append((nth, event, held.get(vertex[source], 0.0)))
         for nth, event, sent in sorted(landing.pop(wave, [])):

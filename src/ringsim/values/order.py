@@ -38,7 +38,9 @@ class Meetings(NamedTuple):
     Attributes
     ----------
     place, kind, event : int arrays, shape ``[accesses]``
-        Sorted by place and then by event. A place is ``vertex * units + unit``.
+        Sorted by place and then by event.
+    vertex, unit : int arrays, shape ``[places]``
+        Rank or switch, and unit, of a place.
     begins : int array, shape ``[turns + 1]``
         First access of each turn, and the number of accesses. A turn is a run of reads, a run of REDUCEs, or one COPY.
     follows : int array
@@ -48,6 +50,8 @@ class Meetings(NamedTuple):
     place: Ints
     kind: Ints
     event: Ints
+    vertex: Ints
+    unit: Ints
     begins: Ints
     follows: Ints
 
@@ -82,8 +86,9 @@ def check_order(events: Events, patience: float = math.inf) -> int | None:
         return None
     found, direct, pairs = _meetings(events), _Direct(events), 0
     earlier, later = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for turns in _blocks(found):
-        pairs += int((found.size(turns) * found.size(turns - 1)).sum())
+    sizes = found.size(found.follows) * found.size(found.follows - 1)
+    for part in _parts(sizes):
+        turns, pairs = found.follows[part], pairs + int(sizes[part].sum())
         for before, after in _open(events, found, direct, turns):
             # Two firings meet as often as they carry units; once is enough.
             _, once = np.unique(found.event[before] * len(events) + found.event[after], return_index=True)
@@ -101,14 +106,14 @@ def check_order(events: Events, patience: float = math.inf) -> int | None:
 
 
 def _refuse(events: Events, found: Meetings, *accesses: int) -> None:
-    vertex, unit = divmod(int(found.place[accesses[0]]), events.schedule.units)
+    at = found.place[accesses[0]]
     meeting = []
     for access in accesses:
         event = found.event[access]
         firing = name(events.schedule, int(events.row[event]), int(events.firing[event]))
         meeting.append(f"{firing}, which {_DOES[found.kind[access]]},")
-    where = rank(events.schedule, vertex)
-    raise ValuesError(f"{where}, unit {unit}: {' and '.join(meeting)} meet there and nothing orders them")
+    where = rank(events.schedule, int(found.vertex[at]))
+    raise ValuesError(f"{where}, unit {found.unit[at]}: {' and '.join(meeting)} meet there and nothing orders them")
 
 
 def _meetings(events: Events) -> Meetings:
@@ -119,42 +124,32 @@ def _meetings(events: Events) -> Meetings:
     event = moves[which]
     row, writer = events.row[event], events.writer[event]
     writes = np.where(events.firing[event] < schedule.reduces[row], REDUCE, COPY)
-    places = schedule.places * schedule.units
-    assert places * total < 2**60, "too many places and firings to number"
-    key = np.concatenate([
-        ((schedule.source[row] * schedule.units + unit) * total + event) * 3 + READ,
-        ((schedule.target[row] * schedule.units + unit) * total + writer) * 3 + writes,
-    ])  # fmt: skip
+    ends = np.concatenate([schedule.source[row], schedule.target[row]]) * schedule.units + np.tile(unit, 2)
+    known, place = np.unique(ends, return_inverse=True)
+    key = (place * total + np.concatenate([event, writer])) * 3 + np.concatenate([np.full(len(row), READ), writes])
     key.sort()
-    _check_joins(events, key)
-    key = key[np.diff(key, prepend=-1) != 0]
-    rest, kind = np.divmod(key, 3)
-    at, event = np.divmod(rest, total)
-    moved = np.diff(at, prepend=-1) != 0
-    begins = np.flatnonzero(moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY))
-    return Meetings(at, kind, event, np.append(begins, len(at)), np.flatnonzero(~moved[begins]))
-
-
-def _check_joins(events: Events, key: Ints) -> None:
-    """Raise ValuesError if one firing of a join takes several things for one place that disagree."""
-    schedule, total = events.schedule, len(events)
-    event = key // 3 % total
-    twice = (key[1:] // 3 == key[:-1] // 3) & (key[1:] % 3 == COPY) & schedule.joins[events.row[event[1:]]]
+    at, event, kind = key // 3 // total, key // 3 % total, key % 3
+    # Within one firing of a join, what overwrites something has no order either.
+    twice = (np.diff(key // 3, prepend=-1) == 0) & (kind == COPY) & schedule.joins[events.row[event]]
     if twice.any():
-        at = int(np.argmax(twice)) + 1
-        vertex, unit = divmod(int(key[at]) // 3 // total, schedule.units)
-        join = name(schedule, int(events.row[event[at]]), int(events.firing[event[at]]))
+        first = int(np.argmax(twice))
+        vertex, of = divmod(int(known[at[first]]), schedule.units)
+        join = name(schedule, int(events.row[event[first]]), int(events.firing[event[first]]))
         raise ValuesError(
-            f"{rank(schedule, vertex)}, unit {unit}: {join} takes what overwrites something else that it takes, "
+            f"{rank(schedule, vertex)}, unit {of}: {join} takes what overwrites something else that it takes, "
             "and nothing orders them"
         )
+    once = np.diff(key, prepend=-1) != 0
+    at, event, kind = at[once], event[once], kind[once]
+    moved = np.diff(at, prepend=-1) != 0
+    begins = np.flatnonzero(moved | (np.diff(kind, prepend=-1) != 0) | (kind == COPY))
+    bounds, follows = np.append(begins, len(at)), np.flatnonzero(~moved[begins])
+    return Meetings(at, kind, event, known // schedule.units, known % schedule.units, bounds, follows)
 
 
-def _blocks(found: Meetings) -> Iterator[Ints]:
-    """Turns that follow others, so many at a time that their pairs fit into memory."""
-    pairs = np.cumsum(found.size(found.follows) + found.size(found.follows - 1))
-    block = pairs // MOST_PAIRS
-    yield from np.split(found.follows, np.flatnonzero(np.diff(block)) + 1)
+def _parts(sizes: Ints) -> Iterator[Ints]:
+    """Indices of things of these sizes, so many at a time that they fit into memory together."""
+    yield from np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(np.cumsum(sizes) // MOST_PAIRS)) + 1)
 
 
 def _open(events: Events, found: Meetings, direct: "_Direct", turns: Ints) -> Iterator[tuple[Ints, Ints]]:
@@ -169,13 +164,14 @@ def _open(events: Events, found: Meetings, direct: "_Direct", turns: Ints) -> It
     key = which * (len(events) + 1) + gate + 1
     gates, member = np.unique(key, return_inverse=True)
     turn, gate = gates // (len(events) + 1), gates % (len(events) + 1) - 1
-    pair, before = spread(found.begins, turns[turn] - 1)
-    known = (gate[pair] >= 0) & direct(found.event[before], np.maximum(gate[pair], 0))
-    closed = np.bincount(pair[~known], minlength=len(gates)) == 0
-    # The others: each of them with each of the turn before, a block at a time.
+    closed = gate >= 0
+    for part in _parts(found.size(turns[turn] - 1)):
+        pair, before = spread(found.begins, turns[turn[part]] - 1)
+        known = direct(found.event[before], np.maximum(gate[part], 0)[pair])
+        closed[part] &= np.bincount(pair[~known], minlength=len(part)) == 0
+    # The others: each of them with each of the turn before.
     rest, of = access[~closed[member]], which[~closed[member]]
-    size = np.cumsum(found.size(turns[of] - 1))
-    for part in np.split(np.arange(len(rest)), np.flatnonzero(np.diff(size // MOST_PAIRS)) + 1):
+    for part in _parts(found.size(turns[of] - 1)):
         pair, before = spread(found.begins, turns[of[part]] - 1)
         after = rest[part][pair]
         known = direct(found.event[before], found.event[after])
