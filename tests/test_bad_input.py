@@ -95,6 +95,8 @@ COMMAND_LINES: dict[str, tuple[list[str], str]] = {
     "set unknown kind": (run("--set", "domain.kind=star"), "available: full-mesh, ring, switch, torus"),
     "set unmatched lanes": (run("--set", "domain.lanes=6"), "domain.lanes must be 7"),
     "output is a directory": (run("--output", "."), "output = .: cannot be written"),
+    "output empty": (run("--output", ""), "output = (empty): the name of the file is missing; name a file"),
+    "picture in no directory": (run("--picture", "no/such/x.svg"), "picture = no/such/x.svg: cannot be written"),
     "output below a file": (run("--output", f"{__file__}/out.json"), "name a file in a directory"),
     "output in no directory": (run("--output", "no/such/place/out.json"), "name a file in a directory"),
     "output with NUL": (run("--output", "a\0b"), "name a file in a directory"),

@@ -116,6 +116,19 @@ def test_header_lines_fit_a_terminal_of_100_columns(say: Any) -> None:
         assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("torus", "spread: the cables between two nodes act as one trunk"),
+        ("dragonfly", "spread: connections take the cables between two groups in turn"),
+    ],
+)
+def test_header_says_what_spreading_is_in_each_network(say: Any, kind: str, words: str) -> None:
+    text = say(*SMALL, "--cards", "64", "--network", f"roce-400g-{kind}", "--set", "network.routing=spread")
+    assert f"routing    {words}\n" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_header_says_what_is_unusual_about_the_cluster(say: Any) -> None:
     alone = say(*SMALL, "--cards", "8")
     assert "not used: one scale-up domain holds every card" in alone

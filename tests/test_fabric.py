@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ringsim import fabric
+from ringsim.collectives import COLLECTIVES
 from ringsim.fabric import Domain, FabricError, Protocol, available, load, loading, networks
 from ringsim.fabric.keys import ALGORITHMS, NETWORK_USES, known_keys
 from ringsim.units import parse_number, parse_rate, parse_time
@@ -1171,3 +1172,7 @@ def test_installed_package_finds_its_own_files(tmp_path, monkeypatch):
     assert available() == ["toy"]
     assert networks() == []
     assert load("toy").name == "toy"
+
+
+def test_constants_can_be_stated_for_every_algorithm_there_is_and_for_no_other() -> None:
+    assert set(ALGORITHMS) == {name for known in COLLECTIVES.values() for name in known}

@@ -132,6 +132,7 @@ def test_eight_h100_reach_what_is_measured() -> None:
             topology.build(fabric.load("nvlink4", network="roce-400g-torus", changes=["network.reduces=true"]), 64),
             "a torus network has no switch above all of its leaves",
         ),
+        (topology.from_graph(make(16).graph()), "a graph does not say that its switches add; lay the cluster out"),
     ],
 )
 def test_a_plain_word_where_no_switch_adds(cluster: Topology, what: str) -> None:

@@ -17,8 +17,8 @@ from ringsim.collectives import COLLECTIVES, CollectiveError, layout
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import tree
 from ringsim.schedule import Schedule
-from ringsim.values import Proof, ValuesError, counting, execute, prove
-from timings import Timing, at_random, changed, hand, without
+from ringsim.values import Proof, ValuesError, counting, execute, fifo, prove
+from timings import LEAVE, Step, Timing, altered, at_random, but_for, changed, hand, without
 
 CLUSTERS = {"hccs": ("hccs", None), "nvlink3": ("nvlink3", None), "one-switch": ("nvlink3", "all")}
 ALGORITHMS = {"ring": ring, "tree": tree}
@@ -176,6 +176,47 @@ def test_beyond_the_last_firing_the_last_is_meant() -> None:
 def test_as_many_channels_of_a_tree_as_there_are_fit_into_a_switch_that_joins_servers() -> None:
     cards = topology.build(fabric.load("nvlink3"), 9, domain="all")
     prove(tree(cards, layout.most_chains(cards), 1))
+
+
+def test_a_join_takes_all_that_is_parked_at_once_or_as_it_comes() -> None:
+    rows = [(1, 0, 0, 3, 3), (0, 0, 0, 1, 0), (0, 1, 0, 3, 0)]
+    for lag in (-2, -7):
+        at_once = hand(2, 3, rows, [(1, 0, lag), (2, 1, 0)], parked=(0,))
+        prove(at_once)
+        assert Timing(at_once).run(but_for(Step(1, 0, LEAVE))).right()
+    rows[1] = (0, 0, 0, 3, 0)
+    # Named twice: the later of the two counts, and a third firing is missing for the last.
+    prove(hand(2, 3, rows, [(1, 0, 0), (1, 0, 1), (2, 1, 0)], parked=(0,)))
+    with pytest.raises(
+        ValuesError, match=r"^rank 0, unit 2: what row 0 .* firing 2 parks .* row 1 .* fires too seldom"
+    ):
+        prove(hand(2, 3, rows, [(1, 0, 1), (2, 1, 0)], parked=(0,)))
+
+
+def test_whoever_waits_for_the_last_firing_keeps_its_slot() -> None:
+    # Rows 0 and 1 are one connection; the join takes both, so the slot of the first is not free for the second.
+    rows = [(1, 0, 0, 1, 1), (1, 0, 0, 1, 1), (0, 0, 0, 1, 0), (0, 1, 0, 2, 0)]
+    both = hand(2, 2, rows, [(2, 0, -5), (2, 1, 0), (3, 2, 0)], parked=(0, 1))
+    both = replace(both, base=np.array([0, 1, 0, 0]), modulus=np.array([1, 1, 2, 2]))
+    prove(both)
+    assert fifo(both).smallest == 2
+    assert not Timing(both, 1).run(lambda steps: steps[0]).finished()
+
+
+@pytest.mark.parametrize("ranks", [5, 130])
+def test_switches_begin_with_nothing_in_them(ranks: int) -> None:
+    """Numbers of switches need not follow those of the ranks at once."""
+    every, switch = range(ranks), ranks + 7
+    up, down = [(r, switch, 0, 1, 1) for r in every], [(switch, r, 0, 1, 0) for r in every]
+    tree = hand(ranks, 1, up + down, [(ranks + r, other, 0) for r in every for other in every])
+    prove(tree)
+    vectors = contributions(tree, 2, np.int64)
+    assert (execute(tree, vectors) == vectors.sum(axis=0)).all()
+    with pytest.raises(
+        ValuesError, match=r"^rank 0, unit 0: the contribution of rank 0 is missing in what row .* copies$"
+    ):
+        # Row 0 leads from rank 1: it is heard twice, and rank 0 never.
+        prove(altered(tree, "source", 0, 1))
 
 
 def test_vectors_of_the_wrong_shape_are_refused() -> None:

@@ -160,7 +160,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "depth 0": ([*RING, "--depth", "0"], "depth = 0: at least 1; NCCL has 8"),
     "depth x": ([*RING, "--depth", "x"], "depth = x: not a whole number; write a number such as 8"),
     "far too many": ([*RING[:-1], "100000"], "159,998,400,000 sends of a unit would take some 2,"),
-    "save nowhere": ([*RING, "--save", "no/such/place.json"], "output = no/such/place.json: cannot be written"),
+    "save nowhere": ([*RING, "--save", "no/such/place.json"], "save = no/such/place.json: cannot be written"),
 }
 
 

@@ -60,9 +60,9 @@ def lower_bound(
         raise ValueError(f"collective = {collective}: one of {', '.join(COLLECTIVES)}")
     if not 0 <= root < topology.cards:
         raise ValueError(f"root = {root}: a rank from 0 to {topology.cards - 1}")
-    return startup + max(
-        topology.nearest_news(), payload * _slowest_cut(topology, collective, root, in_switch=in_switch)
-    )
+    source, target = {"broadcast": (root, None), "reduce": (None, root)}.get(collective, (None, None))
+    news = topology.nearest_news(source, target)
+    return startup + max(news, payload * _slowest_cut(topology, collective, root, in_switch=in_switch))
 
 
 def _slowest_cut(topology: Topology, collective: str, root: int, *, in_switch: bool) -> float:

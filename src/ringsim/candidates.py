@@ -8,6 +8,7 @@ from typing import Protocol as Shape
 
 import numpy as np
 
+from ringsim import memory
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
 from ringsim.fabric import Fabric
 from ringsim.program import Program, Routes, price, route
@@ -78,10 +79,15 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
     known = COLLECTIVES[question.collective]
     names, refused = _names(question, known), []
     _check(question, topology, {name: known[name] for name in names})
+    everything = question.algorithm == "all"
+    if not everything:
+        memory.check(question, topology, names)
     for name in names:
         try:
+            if everything:
+                memory.check(question, topology, (name,))
             yield from _ways(question, topology, timer, name, known[name])
-        except CollectiveError as error:
+        except (CollectiveError, memory.TooLargeError) as error:
             # Whoever asks for several asks for those that this cluster has room for.
             if len(names) == 1:
                 raise StudyError(f"algorithm = {name}: {error}") from error
@@ -110,10 +116,12 @@ def _check(question: Question, topology: Topology, asked: Mapping[str, Algorithm
             )
     if question.rings is not None:
         most = max(_most(algorithm, topology) for algorithm in asked.values())
+        if question.rings != 1 == most:
+            raise StudyError(f"rings = {question.rings}: {question.algorithm} has one channel; leave --rings out")
         if not 1 <= question.rings <= most:
             raise StudyError(
                 f"rings = {question.rings}: {topology.fabric.name} with {topology.cards} cards has room for 1 to {most} "
-                "that share no lane"
+                "that do not get in each other's way"
             )
 
 
@@ -156,8 +164,12 @@ def _protocols(question: Question, sheet: Fabric, name: str, algorithm: Algorith
     if not algorithm.adds_in_switch:
         return asked
     # NVLS and SHARP have constants of their own where the library has them, and no others would do.
-    own = tuple(protocol for protocol in asked if name in sheet.protocols[protocol].overrides)
-    return own or asked[-1:]
+    having = [protocol for protocol in sheet.protocols if name in sheet.protocols[protocol].overrides]
+    own = tuple(protocol for protocol in asked if protocol in (having or list(sheet.protocols)[-1:]))
+    if not own:
+        right = " or ".join(having or list(sheet.protocols)[-1:])
+        raise StudyError(f"protocol = {question.protocol}: the library has no {name} in it; use {right}")
+    return own
 
 
 def _channels(question: Question, most: int) -> tuple[int, ...]:
@@ -194,5 +206,9 @@ def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:
         hops = program.route_links[program.route_offsets[row] : program.route_offsets[row + 1]]
         users = np.bincount(program.route_links, minlength=len(program.bandwidth))
         link = int(hops[(program.bandwidth[hops] / users[hops]).argmin()])
+    if link >= topology.links:
+        # A limit that the rows of a card share: name the first real link on the way of one of them.
+        limited = int(program.row_of_hop()[int((program.route_links == link).argmax())])
+        link = int(program.route_links[program.route_offsets[limited]])
     busy = max(float(sending[row]), float(load.max()))
     return program.startup + busy, busy, LINK_KINDS[topology.kind[link]]

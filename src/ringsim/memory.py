@@ -1,8 +1,12 @@
 """Say before it starts that a run does not fit into memory, rather than be killed in the middle of it."""
 
-from ringsim.collectives import COLLECTIVES
+from collections.abc import Iterable
+
+import numpy as np
+
+from ringsim.collectives import COLLECTIVES, CollectiveError
 from ringsim.question import Question, StudyError
-from ringsim.topology import Topology
+from ringsim.topology import GraphTopology, Topology
 
 #: Bytes for each link and each row at the peak, measured with a million cards (`benchmarks/speed`), rounded up.
 LINK_BYTES = 60
@@ -11,41 +15,64 @@ ROW_BYTES = {"sweep": 400, "events": 1_000}
 #: Bytes for each transfer in the reference engine, which keeps an event for every one of them.
 TRANSFER_BYTES = 900
 
+#: Bytes for each link on the way of a row beyond the usual number, which only graphs have.
+HOP_BYTES, USUAL_HOPS = 90, 8
+
+#: Rows times cards from which it is worth asking how long the ways of a graph are.
+LONG = 10_000_000
+
 #: Runs that need less are not worth asking the machine.
 SMALL = 1 << 30
 
 
-def estimate(question: Question, topology: Topology) -> float:
-    """Bytes that the largest candidate will need at its peak, roughly."""
+class TooLargeError(StudyError):
+    """A run that does not fit into memory."""
+
+
+def estimate(question: Question, topology: Topology, names: Iterable[str]) -> float:
+    """Bytes that the largest candidate among the algorithms `names` will need at its peak, roughly."""
     most = 0.0
-    for name, algorithm in COLLECTIVES[question.collective].items():
-        if question.algorithm == name or (question.algorithm == "auto" and algorithm.auto):
-            channels = question.rings or algorithm.channels(topology)
-            rows = algorithm.rows(topology, channels)
-            need = rows * ROW_BYTES["sweep" if name == "ring" else "events"]
-            if question.engine == "reference":
-                firings = 2 * topology.cards * (question.slices or 1) if name == "ring" else question.chunks or 100
-                need += rows * firings * TRANSFER_BYTES
-            most = max(most, need)
+    for name in names:
+        algorithm = COLLECTIVES[question.collective][name]
+        try:
+            rows = algorithm.rows(topology, question.rings or algorithm.channels(topology))
+        except CollectiveError:
+            continue  # that is said when it is laid
+        need = float(rows * ROW_BYTES["sweep" if name == "ring" else "events"])
+        if rows * topology.cards > LONG and isinstance(topology, GraphTopology):
+            need += rows * max(0.0, _hops(topology) - USUAL_HOPS) * HOP_BYTES
+        if question.engine == "reference":
+            firings = 2 * topology.cards * (question.slices or 1) if name == "ring" else question.chunks or 100
+            need += rows * firings * TRANSFER_BYTES
+        most = max(most, need)
     return most + topology.links * LINK_BYTES
 
 
-def check(question: Question, topology: Topology) -> None:
-    """Refuse what does not fit.
+def _hops(topology: GraphTopology) -> float:
+    """Links on the way from one card to another, on average over a few."""
+    source = np.repeat(np.arange(min(topology.cards, 16)), 64)
+    target = np.arange(len(source)) * 7919 % topology.cards
+    apart = source != target
+    offsets, _ = topology.routes(source[apart], target[apart], 0 * source[apart])
+    return float(np.diff(offsets).mean())
+
+
+def check(question: Question, topology: Topology, names: Iterable[str]) -> None:
+    """Refuse algorithms that do not fit.
 
     Raises
     ------
-    StudyError
+    TooLargeError
         Saying how much would be needed, how much there is and what needs less.
     """
-    need = estimate(question, topology)
+    need = estimate(question, topology, names)
     if need < SMALL:
         return
     import psutil
 
     free = psutil.virtual_memory().available
     if need > free:
-        raise StudyError(
+        raise TooLargeError(
             f"cards = {topology.cards}: needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
             "fewer cards, `--algorithm ring` or `--rings 1` need less"
         )

@@ -27,6 +27,7 @@ class Program:
     Attributes
     ----------
     bandwidth : float array, shape ``[links]``, bytes/s
+        Of the topology's links, and behind them of limits that several rows share.
     route_offsets, route_links : int arrays, shapes ``[rows + 1]`` and ``[hops]``
         Row *v* occupies ``route_links[route_offsets[v]:route_offsets[v + 1]]`` while it sends.
     bytes : float array
@@ -132,7 +133,13 @@ def price(
     inside = _inside(schedule, topology)
     step = np.where(inside, protocol.step_scale_up, protocol.step_network)
 
-    limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network) / schedule.channels
+    bandwidth = topology.bandwidth
+    limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network)
+    if allotted:
+        # One connection of each channel leaves a card at a time, so each may have its part of what they carry together.
+        limit = limit / schedule.channels
+    else:
+        bandwidth, offsets, links = _limited(schedule, topology, protocol, limit, offsets, links)
     cap = np.minimum(limit, protocol.channel_cap)
     if allotted and protocol.share == "reserved":
         # The library divided each scale-up link among its channels when it searched its graph: a channel does not
@@ -145,7 +152,7 @@ def price(
 
     message = np.where(joins, 0.0, payload / schedule.parts * schedule.span)
     return Program(
-        bandwidth=topology.bandwidth,
+        bandwidth=bandwidth,
         route_offsets=offsets,
         route_links=links,
         bytes=message * protocol.wire,
@@ -171,6 +178,29 @@ def route(schedule: Schedule, topology: Topology) -> Routes:
     offsets = np.zeros(schedule.rows + 1, np.int64)
     offsets[moves + 1] = np.diff(hops)
     return np.cumsum(offsets), links
+
+
+def _limited(
+    schedule: Schedule, topology: Topology, protocol: Protocol, limit: Floats, offsets: Ints, links: NDArray[np.int32]
+) -> tuple[Floats, Ints, NDArray[np.int32]]:
+    """Let all rows that leave a card share what the protocol carries at most: a link more on the way of each.
+
+    Two for each card, behind those of the topology: one for rows inside the node, one for those to other nodes.
+    """
+    cards = topology.cards
+    rows = np.flatnonzero(~schedule.joins & (schedule.source < cards) & np.isfinite(limit))
+    if not len(rows):
+        return topology.bandwidth, offsets, links
+    source, inside = schedule.source[rows], _inside(schedule, topology)[rows]
+    more = topology.links + np.where(inside, source, cards + source)
+    longer = np.zeros(len(offsets), np.int64)
+    longer[rows + 1] = 1
+    limits = np.repeat([protocol.limit_scale_up, protocol.limit_network], cards)
+    return (
+        np.concatenate([topology.bandwidth, np.where(np.isfinite(limits), limits, 1.0)]),
+        offsets + np.cumsum(longer),
+        np.insert(links, offsets[rows + 1], more.astype(np.int32)),
+    )
 
 
 def _inside(schedule: Schedule, topology: Topology) -> NDArray[np.bool_]:

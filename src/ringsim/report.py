@@ -34,6 +34,13 @@ WORDS = {
 }  # fmt: skip
 
 
+#: What becomes of cables beside each other where traffic is spread, in networks without tiers.
+SPREAD = {
+    "torus": "the cables between two nodes act as one trunk",
+    "dragonfly": "connections take the cables between two groups in turn",
+}
+
+
 @dataclass(frozen=True)
 class Line:
     """One line and what it is; a ``label`` line begins with `LABEL` columns of label."""
@@ -83,6 +90,8 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     if stated:
         yield "limits", f"all channels of a card together: {', '.join(stated)}, on the wire"
     yield "model", _model(protocol)
+    if not _how(best).auto:
+        yield "", "no message rate: a card may post any number of messages at once"
     for i, change in enumerate(best.case.changed):
         yield "" if i else "changed", change
     yield "engine", _engine(answer)
@@ -138,7 +147,8 @@ def _network(topology: Topology) -> Iterator[tuple[str, str]]:
         by = f"its ends, its channel and seed {topology.seed}"
         yield "routing", f"hash: a connection keeps one path, chosen by {by}"
     else:
-        yield "routing", "spread: a switch's cables to the tier above act as one trunk (planned or adaptive paths)"
+        tiers = "a switch's cables to the tier above act as one trunk (planned or adaptive paths)"
+        yield "routing", f"spread: {SPREAD.get(network.kind, tiers)}"
 
 
 def _drawn(topology: GraphTopology) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ringsim import fabric as fabrics
-from ringsim import memory
 from ringsim import topology as topologies
 from ringsim.bounds import lower_bound
 from ringsim.candidates import Candidate, candidates, program_of
@@ -95,7 +94,6 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
         question.payload()
     with timer("build"):
         topology = _build(question, sheet)
-        memory.check(question, topology)
         bounds = _bounds(question, topology)
     results: list[Result] = []
     best: Result | None = None

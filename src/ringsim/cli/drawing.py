@@ -28,7 +28,7 @@ def check_picture(path: str) -> None:
     from ringsim.picture import check_target
 
     with _explained():
-        check_writable(check_target(path))
+        check_writable(str(check_target(path)), "picture")
 
 
 def draw_topology(topology: "Topology", path: str) -> None:
@@ -51,4 +51,4 @@ def draw_run(found: "Answer", path: str) -> None:
         f"{best.case.algorithm} \u00d7{best.case.channels}"
     )
     with _explained():
-        draw(found.topology, path, load=load_of(found.program(), seconds), title=title)
+        draw(found.topology, path, load=load_of(found.program(), seconds)[: found.topology.links], title=title)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -49,7 +48,8 @@ def _dtypes() -> Iterable[str]:
 )  # fmt: skip
 @click.option(
     "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
-    help="auto for the faster of ring and tree; all; one of `ringsim algorithms`; or what NCCL_ALGO or HCCL_ALGO holds.",
+    help="auto for what libraries try by default (ring and tree for all-reduce); all; one of `ringsim algorithms`; "
+    "or what NCCL_ALGO or HCCL_ALGO holds.",
 )  # fmt: skip
 @click.option(
     "--protocol", type=Name("protocol"), default="auto", show_default=True,
@@ -57,10 +57,13 @@ def _dtypes() -> Iterable[str]:
 )  # fmt: skip
 @click.option(
     "--rings", type=Whole("rings", "write a number such as 8"),
-    help="Channels side by side: rings, or trees. Default: the most that share no link inside a node.",
+    help="Channels side by side: rings, or trees. Default: the most that do not get in each other's way.",
 )  # fmt: skip
-@click.option("--slices", type=Whole("slices", "write a number such as 2"), help="Pieces of a ring's chunk.")
-@click.option("--chunks", type=Whole("chunks", "write a number such as 64"), help="Pieces of a tree's share.")
+@click.option("--slices", type=Whole("slices", "write a number such as 2"), help="Pieces of a chunk, for rings.")
+@click.option(
+    "--chunks", type=Whole("chunks", "write a number such as 64"),
+    help="Pieces that go through a pipeline, for trees and hierarchies.",
+)  # fmt: skip
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
 @click.option(
@@ -74,7 +77,7 @@ def _dtypes() -> Iterable[str]:
 @click.option("--no-jump", is_flag=True, help="Work out every transfer, even in a steady state.")
 @click.option(
     "--seed", type=Whole("seed", "write a number such as 7"), default=0, show_default=True,
-    help="Of the hash that spreads connections over spines.",
+    help="Of the hash that spreads connections over equal paths.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--output", metavar="FILE", help="Write the JSON object to a file; with --json, print nothing.")
@@ -107,9 +110,7 @@ def run(
         for param in context.command.params:
             if {"fabric": fabric, "cards": cards}.get(str(param.name), "") is None:
                 raise click.MissingParameter(ctx=context, param=param)
-    target = None if output is None else Path(output)
-    if target is not None:
-        check_writable(target)
+    target = None if output is None else check_writable(output, "output")
     if picture is not None:
         check_picture(picture)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: Runs shorter than this show no progress, and so many seconds pass between two updates.
 PATIENCE, PACE = 1.0, 0.1
 
+_RIGHT = "name a file in a directory that you can write to"
+
 _ASCII = str.maketrans({"→": "->", "≥": ">=", "×": "x", "µ": "u", "μ": "u", "−": "-", "–": "-", "…": "..."})
 
 
@@ -58,28 +60,30 @@ def dump(document: dict[str, Any], target: Path | None = None) -> None:
     try:
         target.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise _unwritable(target, error) from None
+        raise _unwritable(target, error, "output") from None
 
 
-def check_writable(target: Path) -> None:
-    """Complain about an output file before, not after, the work whose result it is to hold."""
+def check_writable(written: str, option: str) -> Path:
+    """Return a file name as a path, or complain about it before, not after, the work whose result it is to hold."""
+    if not written:
+        raise click.ClickException(f"{option} = (empty): the name of the file is missing; {_RIGHT}")
+    target = Path(written)
     existed = os.path.lexists(target)
     try:
         if existed and not target.is_file() and not target.is_dir():
-            return  # a device or a pipe: opening it might wait for a reader
+            return target  # a device or a pipe: opening it might wait for a reader
         with target.open("a"):
             pass
         if not existed:
             target.unlink()
     except (OSError, ValueError) as error:
-        raise _unwritable(target, error) from None
+        raise _unwritable(target, error, option) from None
+    return target
 
 
-def _unwritable(target: Path, error: OSError | ValueError) -> click.ClickException:
+def _unwritable(target: Path, error: OSError | ValueError, option: str) -> click.ClickException:
     reason = error.strerror if isinstance(error, OSError) else error
-    return click.ClickException(
-        f"output = {target}: cannot be written: {reason}; name a file in a directory that you can write to"
-    )
+    return click.ClickException(f"{option} = {target}: cannot be written: {reason}; {_RIGHT}")
 
 
 class Notice:

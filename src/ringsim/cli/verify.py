@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,9 +52,15 @@ def _algorithms() -> Iterable[str]:
     "--collective", type=Name("collective", _collectives), help="What it is to do. Default: all-reduce."
 )  # fmt: skip
 @click.option("--size", type=Size(), help="Bytes of the vector, on which the number of pieces depends. Default: 1G.")
-@click.option("--rings", type=Whole("rings", "write a number such as 8"), help="Channels side by side.")
-@click.option("--slices", type=Whole("slices", "write a number such as 2"), help="Pieces of a ring's chunk.")
-@click.option("--chunks", type=Whole("chunks", "write a number such as 64"), help="Pieces of a tree's share.")
+@click.option(
+    "--rings", type=Whole("rings", "write a number such as 8"),
+    help="Channels side by side: rings, or trees. Default: the most that do not get in each other's way.",
+)  # fmt: skip
+@click.option("--slices", type=Whole("slices", "write a number such as 2"), help="Pieces of a chunk, for rings.")
+@click.option(
+    "--chunks", type=Whole("chunks", "write a number such as 64"),
+    help="Pieces that go through a pipeline, for trees and hierarchies.",
+)  # fmt: skip
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
 @click.option("--save", metavar="FILE", help="Write the algorithm's schedule to a file, too.")
@@ -77,7 +82,7 @@ def verify(
     if depth < 1:
         raise click.ClickException(f"depth = {depth}: at least 1; NCCL has {DEPTH}")
     if save is not None:
-        check_writable(Path(save))
+        check_writable(save, "save")
     title, loaded = _loaded(schedule, save, asked)
     sends, seconds = _work(loaded)
     if seconds > MOST_S:
@@ -152,7 +157,8 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
                 f"algorithm = {question.algorithm}: name one: {', '.join(COLLECTIVES[question.collective])}"
             )
         cluster = topology.build(sheet, asked["cards"], domain=question.domain)
-        memory.check(question, cluster)
+        known = COLLECTIVES[question.collective]
+        memory.check(question, cluster, [name for name in known if name == question.algorithm])
         case = next(candidates(question, cluster, untimed)).case
     algorithm = COLLECTIVES[case.collective][case.algorithm]
     pieces = f"{case.pieces} {algorithm.piece if case.pieces != 1 else algorithm.piece[:-1]}"

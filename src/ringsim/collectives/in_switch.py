@@ -22,7 +22,7 @@ from ringsim.collectives.hierarchical import hierarchical
 from ringsim.collectives.sketch import Sketch
 from ringsim.collectives.teams import CollectiveError, Done, Family, Gate, Teams, both, done, everyone, wait_at
 from ringsim.schedule import Ints, Schedule
-from ringsim.topology import Topology
+from ringsim.topology import GraphTopology, Topology
 
 # -- inside a node -------------------------------------------------------------------------------------------
 
@@ -181,6 +181,8 @@ def in_switch(topology: Topology, chunks: int) -> Schedule:
     CollectiveError
         If the fabric does not say that the switches add.
     """
+    if isinstance(topology, GraphTopology):
+        raise CollectiveError("a graph does not say that its switches add; lay the cluster out from a fabric instead")
     if topology.nodes == 1:
         if not topology.scale_up_reduces:
             raise CollectiveError(

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from ringsim.fabric.errors import show, suggest
 from ringsim.units import UnitError, parse_number, parse_rate, parse_size, parse_time
 
-#: Algorithms whose constants a protocol may state separately, as NCCL's own tables do. A name is known here before
-#: anybody writes the algorithm: a data sheet may be older than the code that uses it.
+#: Algorithms whose constants a protocol may state separately, as NCCL's own tables do: those of `ringsim.collectives`,
+#: which this layer cannot ask (a test compares the two).
 ALGORITHMS = (
-    "ring", "tree", "bidirectional-ring", "halving-doubling", "recursive-doubling", "one-shot", "two-shot",
-    "hierarchical", "torus-ring", "nhr", "nb", "pipeline", "ahc", "swing", "in-switch",
+    "ring", "tree", "bidirectional-ring", "torus-ring", "swing", "halving-doubling", "recursive-doubling",
+    "one-shot", "two-shot", "nhr", "nb", "hierarchical-ring", "hierarchical-halving-doubling",
+    "hierarchical-recursive-doubling", "hierarchical-nhr", "hierarchical-nb", "hierarchical-swing", "pipeline", "ahc",
+    "in-switch", "direct", "halving", "doubling", "scatter-all-gather", "reduce-scatter-gather", "pairwise",
 )  # fmt: skip
 
 Value = str | int | float | tuple[int, ...]

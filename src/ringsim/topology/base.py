@@ -207,8 +207,14 @@ class Topology(ABC):
         """
 
     @abstractmethod
-    def nearest_news(self) -> float:
-        """Seconds that news from some card takes to some other at least, whichever way it goes, relays included."""
+    def nearest_news(self, source: int | None = None, target: int | None = None) -> float:
+        """Seconds that news from some card takes to some other at least, whichever way it goes, relays included.
+
+        Parameters
+        ----------
+        source, target : int or None
+            Only news from this rank, or only to that one.
+        """
 
     # -- for people ----------------------------------------------------------------------------------------
 

@@ -274,17 +274,17 @@ class Cluster(Topology):
                 inside = np.where(first == last, first, -1)
                 yield name, [labels(own, inside, nics=True), labels(own, inside, nics=True, beyond=beyond)]
 
-    def nearest_news(self) -> float:
+    def nearest_news(self, source: int | None = None, target: int | None = None) -> float:
         """Seconds that news from some card takes to some other, whichever way it goes.
 
         Between nodes that is two NICs and the switches between them, on whatever rail; a relay in a third node only
-        adds to it. Inside a node it is the way to the card farthest from rank 0.
+        adds to it. Inside a node it is the way to the card farthest from rank 0; every card has one as far.
         """
         if self.network:
             return 2 * self.fabric.nic.latency + self.network.farthest * self.fabric.network.switch_latency
-        target = np.arange(1, min(self.cards, MOST_TARGETS))
-        offsets, links = self.routes(np.zeros_like(target), target, np.zeros_like(target))
-        row = np.repeat(np.arange(len(target)), np.diff(offsets))
+        others = np.arange(1, min(self.cards, MOST_TARGETS))
+        offsets, links = self.routes(np.zeros_like(others), others, np.zeros_like(others))
+        row = np.repeat(np.arange(len(others)), np.diff(offsets))
         return float(np.bincount(row, weights=self.latency[links]).max())
 
     def wiring(self) -> tuple[str, str]:

@@ -279,10 +279,11 @@ class GraphTopology(Topology):
             found[single] = low[single]
         return found
 
-    def nearest_news(self) -> float:
+    def nearest_news(self, source: int | None = None, target: int | None = None) -> float:
         """Seconds that news from some card takes to some other: from the first cards to the one farthest from each."""
-        some = np.arange(min(self.cards, 64))
-        return float(self._search(some, self.delay)[:, : self.cards].max())
+        some = np.arange(min(self.cards, 64)) if source is None else np.array([source])
+        to = slice(self.cards) if target is None else target
+        return float(self._search(some, self.delay)[:, to].max())
 
     def wiring(self) -> tuple[str, str]:
         """Count the switches."""

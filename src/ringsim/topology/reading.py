@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 _PLACES = {"switch": 1, "nic": 2, "leaf": 3, "spine": 4, "core": 5}
 _OTHER = 3
 
+#: What a link may be; far outside of it no arithmetic finds a way.
+_RANGES = {"bandwidth": (1.0, 1e18, "between 1 B/s and 1e18 B/s"), "latency": (0.0, 1e6, "at most 1e6 s")}
+
 
 def from_graph(
     graph: "nx.Graph[Any]", *, fabric: Fabric | None = None, seed: int = 0, name: str = "graph", check: bool = True
@@ -161,6 +164,11 @@ def _by_rank(cards: list[Hashable], data: dict[Hashable, dict[str, Any]]) -> lis
 
 def _nodes(values: Sequence[dict[str, Any]], order: Sequence[Hashable], cards: int) -> tuple[int, Ints]:
     """Cards in a node, and the node of each vertex; cards without one are nodes of their own."""
+    for vertex, attributes in zip(order, values, strict=True):
+        if not _hashable(attributes.get("node")):
+            raise TopologyError(
+                f"vertex {vertex}: node = {attributes['node']}: not the name of a server; write a text or a number"
+            )
     stated = [values[card].get("node") for card in range(cards)]
     home = np.full(len(order), -1)
     if all(node is None for node in stated):
@@ -183,6 +191,14 @@ def _nodes(values: Sequence[dict[str, Any]], order: Sequence[Hashable], cards: i
         wrong = next(i for i, size in enumerate(sizes) if size != group)
         raise TopologyError(f"node {names[wrong]}: {sizes[wrong]} cards, and node {names[0]} has {group}; {right}")
     return group, home
+
+
+def _hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 # -- edges -------------------------------------------------------------------------------------------------
@@ -212,10 +228,16 @@ def _quantity(values: dict[str, Any], key: str, what: str, parse: Callable[[str]
         raise TopologyError(f"{what}: {key} = {raw}: {error.wrong}; {error.right}") from None
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TopologyError(f"{what}: {key} = {raw}: not a quantity; write {right}")
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise TopologyError(f"{what}: {key}: a number of more than 308 digits; write {right}") from None
     if not math.isfinite(value) or value < 0 or (value == 0 and key == "bandwidth"):
         least = "larger than 0" if key == "bandwidth" else "0 or larger"
         raise TopologyError(f"{what}: {key} = {raw}: must be finite and {least}; write {right}")
+    low, high, within = _RANGES[key]
+    if not low <= value <= high:
+        raise TopologyError(f"{what}: {key} = {raw}: must be {within}; write {right}")
     return value
 
 

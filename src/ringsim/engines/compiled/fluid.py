@@ -124,26 +124,14 @@ def run(
     `safe` is the time up to which every pool may go, and the least that a delivery to another one takes. `scratch` is for
     what a sharing collects and for who has left in an instant; `memory` keeps an earlier state to compare with.
     """
-    i = np.int64
-    touched, included, gone = scratch
-    return relay(
-        bare(R.ctypes.data, R.shape, ROW), bare(L.ctypes.data, L.shape, LINK), bare(H.ctypes.data, H.shape, HOP),
-        bare(D.ctypes.data, D.shape, INPUT), bare(users.ctypes.data, users.shape, i),
-        bare(P.ctypes.data, P.shape, POOL), bare(readers.ctypes.data, readers.shape, i),
-        bare(arrival.ctypes.data, arrival.shape, np.float64), bare(touched.ctypes.data, touched.shape, np.uint32),
-        bare(included.ctypes.data, included.shape, np.uint32), bare(gone.ctypes.data, gone.shape, i), memory,
-        bare(lists.ctypes.data, lists.shape, i), bare(state.ctypes.data, state.shape, i),
-        bare(safe.ctypes.data, safe.shape, np.float64), jump, pause,
-    )  # fmt: skip
-
-
-@inner
-def relay(
-    R: Table, L: Table, H: Table, D: Table, users: Ints, P: Table, readers: Ints, arrival: Floats,
-    touched: Places, included: Places, gone: Ints, memory: tuple[Ints, Ints, Floats, Floats, Floats],
-    lists: Ints, state: Ints, safe: Floats, jump: bool, pause: int,
-) -> bool:  # fmt: skip
-    """`run` on bare tables."""
+    # Tables that own nothing: see `bare`.
+    R, L, H = bare(R.ctypes.data, R.shape, ROW), bare(L.ctypes.data, L.shape, LINK), bare(H.ctypes.data, H.shape, HOP)
+    D, users = bare(D.ctypes.data, D.shape, INPUT), bare(users.ctypes.data, users.shape, np.int64)
+    P, readers = bare(P.ctypes.data, P.shape, POOL), bare(readers.ctypes.data, readers.shape, np.int64)
+    arrival = bare(arrival.ctypes.data, arrival.shape, np.float64)
+    touched = bare(scratch[0].ctypes.data, scratch[0].shape, np.uint32)
+    included = bare(scratch[1].ctypes.data, scratch[1].shape, np.uint32)
+    gone = bare(scratch[2].ctypes.data, scratch[2].shape, np.int64)
     quota = state[FIRED] + pause
     while True:
         while state[LISTED] + state[LISTED + 1] > 0:
