@@ -124,6 +124,11 @@ class Table:
             beside.replace(self.path)  # at once or not at all: Ctrl-C here must not cost the table
 
     def _append(self, row: Row) -> None:
+        if self.rows and set(next(iter(self.rows.values()))) != set(row):
+            # Written by a ringsim that knew fewer columns.
+            self.dropped += len(self.rows)
+            self.rows = {}
+            self.path.unlink()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", newline="", encoding="utf-8") as file:
             new = file.tell() == 0

@@ -83,6 +83,7 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
             yield "network", "not used: one scale-up domain holds every card"
     protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
     yield "algorithm", _algorithm(answer)
+    yield from (("", remark) for remark in answer.remarks)
     yield "protocol", _protocol(protocol, topology.nodes)
     yield "sharing", _sharing(protocol, _how(best).allotted)
     limits = {"in a node": protocol.limit_scale_up, "between nodes": protocol.limit_network}
@@ -204,11 +205,16 @@ def _engine(answer: Answer) -> str:
         if best.case.jump:
             skipped = ((best.transfers_jumped, "jumped as steady state"), (best.transfers_folded, "folded by symmetry"))
             parts = [f"{_share(part / best.transfers)} {how}" for part, how in skipped if part]
-            text += ", " + (" and ".join(parts) or "none jumped or folded")
+            text += ", " + (_both(parts) or "none jumped or folded")
         else:
             text += ", none jumped or folded (--no-jump)"
     wall = sum(candidate.wall_s for candidate in answer.candidates)
     return f"{text}; computed in {format_time(wall)}"
+
+
+def _both(parts: list[str]) -> str:
+    """Join what was jumped and what was folded; two of them without their reasons, to keep the line short."""
+    return parts[0] if len(parts) == 1 else ", ".join(" ".join(part.split()[:2]) for part in parts)
 
 
 # -- table -------------------------------------------------------------------------------------------------

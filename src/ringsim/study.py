@@ -21,6 +21,7 @@ from ringsim.fabric import Fabric
 from ringsim.program import Program
 from ringsim.question import DTYPES, Question, StudyError
 from ringsim.result import Case, Result
+from ringsim.selection import remarks
 from ringsim.topology import Topology
 from ringsim.trace import Trace
 
@@ -40,6 +41,8 @@ class Answer:
     candidates : tuple of Result
         In the order in which they were looked at.
     topology : Topology
+    remarks : tuple of str
+        What of a library's selection string was read and changes nothing.
     spent : mapping
         Seconds by part of the work: load, build, schedule, route and price, compile, simulate.
     """
@@ -48,6 +51,7 @@ class Answer:
     candidates: tuple[Result, ...]
     topology: Topology
     spent: Mapping[str, float]
+    remarks: tuple[str, ...] = ()
 
     @property
     def fabric(self) -> Fabric:
@@ -106,7 +110,7 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
         if not best or not best.time_us or not result.time_us or result.time_us < best.time_us:
             best = result
     assert best is not None  # the first candidate is always simulated
-    return Answer(best, tuple(results), topology, timer.spent)
+    return Answer(best, tuple(results), topology, timer.spent, remarks(question.algorithm, question.collective))
 
 
 def run(fabric: str | Fabric | None = None, cards: int | None = None, **options: object) -> Result:

@@ -48,6 +48,9 @@ FEW = 8192
 #: other by enough to be worth it. With more, jumping is what counts; and all deliveries are kept, for readers to come.
 LEAST, MOST = 16, 1024
 
+#: Deliveries that may be kept, 0.8 GB.
+LARGEST = 100_000_000
+
 #: Places in the state of a run; 0 and 1 are where its lists begin.
 LISTED, FIRED, VAIN = 2, 4, 5
 
@@ -71,7 +74,7 @@ def simulate(
     """
     few = fold(rows, contention, message) if jump else unfolded(rows, contention, message)
     n, most = len(few.rows.firings), int(few.rows.firings.max())
-    divided = n > FEW and LEAST <= most <= MOST
+    divided = n > FEW and LEAST <= most <= MOST and n * most <= LARGEST
     pool, depth = np.zeros(n, np.int64), most if divided else UNDER_WAY
     if divided:
         pool = divide(few)
@@ -104,7 +107,7 @@ def simulate(
         depth *= 2
     stuck = np.flatnonzero(R["fired"] < R["count"])
     if len(stuck):
-        row = np.argmax(few.class_of == stuck[0])
+        row = np.argmax(np.isin(few.class_of, stuck))
         raise ProgramError(f"row {row} waits for ever: the dependencies of {len(stuck)} kinds of rows form a circle")
     for column, name in ((times.start, "start"), (times.left, "left"), (times.finish, "finish")):
         column[:] = R[name][few.class_of]
