@@ -227,6 +227,12 @@ def pair(**values: object) -> nx.Graph:
     return graph
 
 
+def odd_kind() -> nx.Graph:
+    graph = ranked(0, 1)
+    nx.set_node_attributes(graph, {0: "card", 1: ["card"]}, "kind")
+    return graph
+
+
 def with_nodes(*nodes: object) -> nx.Graph:
     graph = nx.cycle_graph(len(nodes))
     for i, node in enumerate(nodes):
@@ -306,6 +312,7 @@ BAD = [
     (with_nodes(["x"], "x"), "vertex 0: node = ['x']: not the name of a server; write a text or a number"),
     (with_nodes("x", {"y": 1}), "vertex 1: node = {'y': 1}: not the name of a server"),
     (with_nodes("x", "y", "y"), "node y: 2 cards, and node x has 1"),
+    (odd_kind(), "vertex 1: kind = ['card']: not a word; write"),
     (one_way(), "card 1: there is no way to card 0; add the edges that are missing, in a directed graph both directions"),
     (two_parts(), "card 2: there is no way from card 0; add the edges that are missing"),
 ]  # fmt: skip

@@ -130,6 +130,9 @@ def _sorted_vertices(data: dict[Hashable, dict[str, Any]]) -> tuple[list[Hashabl
     if stated and len(stated) < len(data):
         silent = next(vertex for vertex in data if "kind" not in data[vertex])
         raise TopologyError(f'vertex {silent}: has no kind though others have; write kind = "card", or what it is')
+    for vertex in stated:
+        if not isinstance(data[vertex]["kind"], str):
+            raise TopologyError(f'vertex {vertex}: kind = {data[vertex]["kind"]}: not a word; write "card" or "switch"')
     cards = [vertex for vertex, values in data.items() if values.get("kind", "card") == "card"]
     if not 2 <= len(cards) <= MOST_CARDS:
         raise TopologyError(
