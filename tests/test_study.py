@@ -370,7 +370,7 @@ def test_run_is_the_best_answer_and_knows_every_field() -> None:
     )
     with pytest.raises(TypeError, match="flavour"):
         ringsim.run("hccs", 16, flavour="sweet")
-    assert list(inspect.signature(Answer).parameters) == ["best", "candidates", "topology", "spent"]
+    assert list(inspect.signature(Answer).parameters) == ["best", "candidates", "topology", "spent", "remarks"]
 
 
 def test_every_name_that_is_promised_is_there() -> None:
