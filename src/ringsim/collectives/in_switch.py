@@ -31,7 +31,7 @@ def inside(topology: Topology) -> Family:
     """Stages for teams that share a scale-up switch which adds.
 
     A rank may stand for several members of a team: then he owns all their runs. Who is alone behind his switch needs none.
-    Source: NCCL's NVLS kernels, multimem.ld_reduce by the owner and multimem.st (PTX ISA); FACTS.md, section 2.
+    Source: NCCL's NVLS kernels, multimem.ld_reduce by the owner and multimem.st (PTX ISA).
     """
     load, store = partial(_load, topology), partial(_store, topology)
     return Family(both(load, store), lambda size: size, load, store)
