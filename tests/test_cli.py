@@ -626,3 +626,12 @@ def test_what_cannot_reach_is_an_error_with_its_own_exit_code(graph: Path, capsy
     with pytest.raises(SystemExit) as stop:
         main(["run", "--graph", str(graph)])
     assert stop.value.code == 3
+
+
+def test_on_a_graph_only_protocols_can_be_changed(graph: Path, say: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["run", "--graph", str(graph), "--fabric", "hccs", "--size", "1M", "--quiet"]
+    assert say(*asked) != say(*asked, "--set", "protocol.hccl.startup=1ms")
+    with pytest.raises(SystemExit) as stop:
+        main([*asked, "--set", "network.routing=hash"])
+    assert stop.value.code == 2
+    assert "a graph takes only the fabric's protocols" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from laws.programs import CARDS
 from ringsim import fabric, topology
 from ringsim.collectives import ALGORITHMS, SMALLEST_CHUNK, CollectiveError
 from ringsim.collectives.hamilton import Path, mesh_cycles, mesh_paths, rotations, snake
-from ringsim.collectives.layout import chains, double_binary_tree, most_chains, most_rings, ring_orders, server_size
+from ringsim.collectives.layout import chains, double_binary_tree, most_chains, most_rings, ring_orders
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import depth, parents, tree
 from ringsim.fabric import Protocol
@@ -145,7 +145,7 @@ def test_rings_pass_node_after_node_and_chains_server_after_server(kind: str, p:
     cluster = make(kind, p)
     if cluster.nodes > 1:
         assert (np.diff(ring_orders(cluster, most_rings(cluster)) // cluster.group) >= 0).all()
-    size = server_size(cluster)
+    size = cluster.server_size
     assert size <= cluster.group
     found = chains(cluster, most_chains(cluster))
     assert (np.diff(found // size) >= 0).all()
@@ -266,7 +266,7 @@ def test_the_trees_of_eight_servers() -> None:
 @EVERY
 def test_every_card_reaches_the_root_of_every_tree(kind: str, p: int) -> None:
     cluster = make(kind, p)
-    size = server_size(cluster)
+    size = cluster.server_size
     servers = ceil(p / size)
     channels = most_chains(cluster)
     found = parents(cluster, channels)
@@ -289,7 +289,7 @@ def test_a_tree_s_schedule(kind: str, p: int, chunks: int) -> None:
     """A row up and a row down for every card but the root; what goes up is reduced, what comes down is not."""
     cluster = make(kind, p)
     channels = most_chains(cluster)
-    trees = channels * (2 if p > server_size(cluster) else 1)
+    trees = channels * (2 if p > cluster.server_size else 1)
     found = tree(cluster, channels, chunks)
     assert (found.ranks, found.rows, found.units) == (p, trees * 2 * (p - 1), trees * chunks)
     assert (found.count == chunks).all()

@@ -139,7 +139,7 @@ def price(
         # One connection of each channel leaves a card at a time, so each may have its part of what they carry together.
         limit = limit / schedule.channels
     else:
-        bandwidth, offsets, links = _limited(schedule, topology, protocol, limit, offsets, links)
+        bandwidth, offsets, links = _limited(schedule, topology, protocol, inside, offsets, links)
     cap = np.minimum(limit, protocol.channel_cap)
     if allotted and protocol.share == "reserved":
         # The library divided each scale-up link among its channels when it searched its graph: a channel does not
@@ -181,18 +181,23 @@ def route(schedule: Schedule, topology: Topology) -> Routes:
 
 
 def _limited(
-    schedule: Schedule, topology: Topology, protocol: Protocol, limit: Floats, offsets: Ints, links: NDArray[np.int32]
+    schedule: Schedule,
+    topology: Topology,
+    protocol: Protocol,
+    inside: NDArray[np.bool_],
+    offsets: Ints,
+    links: NDArray[np.int32],
 ) -> tuple[Floats, Ints, NDArray[np.int32]]:
     """Let all rows that leave a card share what the protocol carries at most: a link more on the way of each.
 
     Two for each card, behind those of the topology: one for rows inside the node, one for those to other nodes.
     """
     cards = topology.cards
-    rows = np.flatnonzero(~schedule.joins & (schedule.source < cards) & np.isfinite(limit))
+    limited = np.isfinite(np.where(inside, protocol.limit_scale_up, protocol.limit_network))
+    rows = np.flatnonzero(limited & ~schedule.joins & (schedule.source < cards))
     if not len(rows):
         return topology.bandwidth, offsets, links
-    source, inside = schedule.source[rows], _inside(schedule, topology)[rows]
-    more = topology.links + np.where(inside, source, cards + source)
+    more = topology.links + schedule.source[rows] + np.where(inside[rows], 0, cards)
     longer = np.zeros(len(offsets), np.int64)
     longer[rows + 1] = 1
     limits = np.repeat([protocol.limit_scale_up, protocol.limit_network], cards)

@@ -104,6 +104,11 @@ class Question:
             for name, given in (("cards", self.cards), ("domain", self.domain), ("network", self.network)):
                 if given is not None:
                     raise StudyError(f"{name} = {given}: a graph says itself what it is made of; leave {name} out")
+            for change in self.changes:
+                if not change.startswith("protocol."):
+                    raise StudyError(
+                        f"{change}: a graph takes only the fabric's protocols; change protocol.… or nothing"
+                    )
         for name, value in (("slices", self.slices), ("chunks", self.chunks)):
             if value is not None and not 1 <= value <= MOST_PIECES:
                 raise StudyError(f"{name} = {value}: between 1 and {MOST_PIECES:,}")

@@ -140,7 +140,7 @@ def _loaded(path: str | None, save: str | None, asked: dict[str, Any]) -> "tuple
 
 def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
     """Lay an algorithm as `ringsim run` would."""
-    from ringsim import fabric, memory, topology
+    from ringsim import fabric, topology
     from ringsim.candidates import candidates
     from ringsim.collectives import COLLECTIVES
     from ringsim.study import Question, StudyError
@@ -157,8 +157,6 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
                 f"algorithm = {question.algorithm}: name one: {', '.join(COLLECTIVES[question.collective])}"
             )
         cluster = topology.build(sheet, asked["cards"], domain=question.domain)
-        known = COLLECTIVES[question.collective]
-        memory.check(question, cluster, [name for name in known if name == question.algorithm])
         case = next(candidates(question, cluster, untimed)).case
     algorithm = COLLECTIVES[case.collective][case.algorithm]
     pieces = f"{case.pieces} {algorithm.piece if case.pieces != 1 else algorithm.piece[:-1]}"

@@ -31,7 +31,7 @@ def most_rings(topology: Topology) -> int:
     The smallest node decides: a last node with a single card carries a single ring.
     """
     if topology.scale_up_kind == "switch":
-        return min(server_size(topology), topology.last_group)
+        return min(topology.server_size, topology.last_group)
     if topology.nodes == 1:
         return len(_ways(topology, topology.cards, closed=True))
     sizes = {topology.group, topology.last_group}
@@ -40,7 +40,7 @@ def most_rings(topology: Topology) -> int:
 
 def most_chains(topology: Topology) -> int:
     """Chains that can run beside each other through every server, each beginning on a card of its own."""
-    size = server_size(topology)
+    size = topology.server_size
     sizes = {size, topology.cards % size or size}
     return min(len(_ways(topology, cards, closed=False)) for cards in sizes)
 
@@ -55,18 +55,13 @@ def ring_orders(topology: Topology, channels: int) -> Ints:
     return np.array(_ways(topology, topology.cards, closed=True)[:channels], np.int64)
 
 
-def server_size(topology: Topology) -> int:
-    """Cards that share a chassis: a switch that holds every card (``--domain all``) still joins servers."""
-    return topology.server_size
-
-
 def chains(topology: Topology, channels: int) -> Ints:
     """Order of the cards along each channel's chain, server after server, shape ``[channels, cards]``.
 
     A chain's first card is where the tree between servers attaches. Chain *r* begins on the card of rail *r* on a switch
     and in a full mesh of even size; elsewhere, and in a last server of another size, on a card of its own.
     """
-    return _along(topology, channels, server_size(topology), alternate=False)
+    return _along(topology, channels, topology.server_size, alternate=False)
 
 
 def _along(topology: Topology, channels: int, size: int, *, alternate: bool) -> Ints:

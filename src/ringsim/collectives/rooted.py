@@ -28,7 +28,7 @@ def parents(topology: Topology, channels: int) -> Ints:
 
     Each channel has two trees where there is more than one server besides the root's.
     """
-    chains, size, cards = layout.chains(topology, channels), layout.server_size(topology), topology.cards
+    chains, size, cards = layout.chains(topology, channels), topology.server_size, topology.cards
     slot = np.arange(cards)
     servers = -(-cards // size)
     # The root's server feeds both trees of the others.
@@ -58,7 +58,7 @@ def _rooted(parent: Ints) -> Ints:
 
 def trees(topology: Topology, channels: int) -> int:
     """Two for each channel where there are more than two servers."""
-    return channels * (2 if topology.cards > 2 * layout.server_size(topology) else 1)
+    return channels * (2 if topology.cards > 2 * topology.server_size else 1)
 
 
 def over_trees(topology: Topology, channels: int, chunks: int, *, reduces: bool) -> Schedule:
@@ -98,7 +98,7 @@ def over_trees(topology: Topology, channels: int, chunks: int, *, reduces: bool)
 
 def depth(topology: Topology) -> int:
     """Longest way from the root, in hops, or a little more."""
-    size = layout.server_size(topology)
+    size = topology.server_size
     return max(-(-topology.cards // size) - 2, 0).bit_length() + 2 * size
 
 

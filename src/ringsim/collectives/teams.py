@@ -6,7 +6,7 @@ that chunk *c* of his input is there; *done* lists what chunk *c* of his output 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -128,8 +128,3 @@ def both(reduce_scatter: Stage, all_gather: Stage) -> Stage:
 def everyone(ranks: int, blocks: int, chunks: int) -> Teams:
     """One team of all ranks, in order, with the whole vector."""
     return Teams(np.arange(ranks)[None], np.zeros(1, np.int64), blocks, chunks, np.zeros(1, np.int64))
-
-
-def reordered(teams: Teams, order: Ints) -> Teams:
-    """The same teams with members in another order, shape ``[size]``."""
-    return replace(teams, members=teams.members[:, order])

@@ -17,7 +17,7 @@ def parents(topology: Topology, channels: int) -> Ints:
     Each channel has two trees where there is more than one server and one chain where there is one.
     """
     chains = layout.chains(topology, channels)
-    size = layout.server_size(topology)
+    size = topology.server_size
     servers = -(-topology.cards // size)
     slot = np.arange(topology.cards)
     heads = np.arange(servers) * size
@@ -78,12 +78,12 @@ def _pairs(tree_of: Ints, edges: Ints) -> tuple[Ints, Ints]:
 
 def trees(topology: Topology, channels: int) -> int:
     """Two for each channel where there is more than one server."""
-    return channels * (2 if topology.cards > layout.server_size(topology) else 1)
+    return channels * (2 if topology.cards > topology.server_size else 1)
 
 
 def depth(topology: Topology) -> int:
     """Longest way from a card up to the root, in hops."""
-    size = layout.server_size(topology)
+    size = topology.server_size
     servers = -(-topology.cards // size)
     between = max(servers - 1, 0).bit_length()
     return between + size - 1
