@@ -92,6 +92,7 @@ def test_header_states_every_assumption(say: Any) -> None:
         "spread: a switch's cables to the tier above act as one trunk (planned or adaptive paths)",
         "ring on 8 channels, 1 slice",
         "hccl: start 10us; step 2.5us in a node, 7us between nodes; no wire overhead",
+        "a card sends a message to other nodes every 1us at most",
         "max-min: connections share every link fairly",
         "bytes are a fluid; reducing is free; no back-pressure",
         "compiled: 3,840 transfers",

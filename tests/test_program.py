@@ -15,6 +15,7 @@ from ringsim.collectives import ALGORITHMS, CollectiveError
 from ringsim.collectives.layout import most_chains, most_rings
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import tree
+from ringsim.engines.reference import simulate
 from ringsim.fabric import Protocol
 from ringsim.program import Program, price
 from ringsim.schedule import EVERYONE, Schedule, dependencies
@@ -228,3 +229,39 @@ def test_a_join_costs_nothing_and_nobody_gets_by_with_fewer_bytes(name: str, alg
     assert (program.bytes[~joins] > 0).all()
     sent = 2 * (p - 1) * 1e5 * PROTOCOL.wire
     assert program.wire_bytes >= sent * (1 - 1e-9) or how.adds_in_switch
+
+
+# -- the gap between messages ------------------------------------------------------------------------------
+
+
+GAP = replace(PROTOCOL, wire=1.0, message_gap=20.0)
+
+
+def test_a_short_message_keeps_its_sender_busy_for_the_gap_and_arrives_no_later() -> None:
+    where = cluster(16)  # NICs of 5 B/s; between nodes 2 · 10 s + 100 s and a step of 0.5 s
+    program = price(rows(16, (0, 8, 0), (0, 1, 0), (0, 9, 0)), where, GAP, 20.0, allotted=False)
+    assert program.bytes.tolist() == [100.0, 10.0, 100.0], "a message inside the node has no gap"
+    assert program.latency[0] == pytest.approx(120.5 - 18.0)
+    alone = simulate(price(rows(16, (0, 8, 0)), where, GAP, 20.0, allotted=False))
+    assert alone.time == pytest.approx(7.0 + 10 / 5 + 120.5), "as without a gap"
+    assert alone.left[0] == pytest.approx(7.0 + 20.0)
+    assert program.wire_bytes == pytest.approx(30.0), "what keeps the sender busy is not sent"
+
+
+def test_so_many_messages_take_so_many_gaps() -> None:
+    several = price(rows(32, *((0, 8 * i, 0) for i in (1, 2, 3))), cluster(32), GAP, 20.0, allotted=False)
+    assert simulate(several).time == pytest.approx(7.0 + 3 * 20.0 + 120.5 - 18.0)
+
+
+def test_a_long_message_has_no_gap() -> None:
+    where = cluster(16)
+    long, plain = (price(rows(16, (0, 8, 0)), where, p, 300.0) for p in (GAP, replace(GAP, message_gap=0.0)))
+    assert long.bytes.tolist() == plain.bytes.tolist() == [150.0]
+    assert long.latency.tolist() == plain.latency.tolist()
+
+
+def test_a_gap_longer_than_the_way_delays() -> None:
+    where = cluster(16)
+    program = price(rows(16, (0, 8, 0)), where, replace(GAP, message_gap=1000.0), 20.0)
+    assert program.latency[0] == 0.0
+    assert simulate(program).time == pytest.approx(7.0 + 1000.0)

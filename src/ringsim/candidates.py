@@ -148,6 +148,7 @@ def _ways(question: Question, topology: Topology, timer: Timer, name: str, algor
             collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
             bytes=size, count=count, dtype=question.dtype, engine=question.engine,
             jump=question.jump and question.engine == "compiled", seed=question.seed,
+            placement="" if question.placement is None else question.placement_words(),
             changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
         )  # fmt: skip
         program = program_of(case, topology, timer, laid)
@@ -187,6 +188,8 @@ def program_of(case: Case, topology: Topology, timer: Timer, laid: Laid) -> Prog
         laid.clear()
         with timer("schedule"):
             schedule = algorithm.build(topology, case.channels, case.pieces)
+            if topology.placement is not None and not algorithm.looks:
+                schedule = schedule.placed(topology.placement)
         with timer("route and price"):
             laid[key] = schedule, route(schedule, topology)
     schedule, routes = laid[key]

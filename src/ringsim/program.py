@@ -31,7 +31,7 @@ class Program:
     route_offsets, route_links : int arrays, shapes ``[rows + 1]`` and ``[hops]``
         Row *v* occupies ``route_links[route_offsets[v]:route_offsets[v + 1]]`` while it sends.
     bytes : float array
-        Of one firing, on the wire.
+        Of one firing, on the wire; what is too small for the gap between two messages counts as many as pass in it.
     count, reduces : int arrays
         Firings, and how many of them, the first ones, are reduced on arrival.
     latency : float array, seconds
@@ -48,6 +48,8 @@ class Program:
         As in `Schedule`.
     startup : float, seconds
         Before anything moves.
+    padding : float array or None
+        Part of `bytes` that only keeps the sender busy; None for none.
     """
 
     bandwidth: Floats
@@ -65,6 +67,7 @@ class Program:
     dep_row: Ints
     dep_lag: Ints
     startup: float = 0.0
+    padding: Floats | None = None
 
     @property
     def rows(self) -> int:
@@ -79,7 +82,8 @@ class Program:
     @property
     def wire_bytes(self) -> float:
         """Bytes that leave a sender, all firings together."""
-        return float((self.bytes * self.count).sum())
+        sent = self.bytes if self.padding is None else self.bytes - self.padding
+        return float((sent * self.count).sum())
 
     def row_of_hop(self) -> Ints:
         """Row that each entry of `route_links` belongs to, shape ``[hops]``."""
@@ -92,9 +96,15 @@ class Program:
 
     def top_rate(self) -> Floats:
         """Rate of each row when it is alone, bytes/s: the least of its cap and its links."""
-        rate = self.cap.copy()
-        np.minimum.at(rate, self.row_of_hop(), self.bandwidth[self.route_links])
-        return rate
+        return _top_rate(self.cap, self.route_offsets, self.route_links, self.bandwidth)
+
+
+def _top_rate(cap: Floats, offsets: Ints, links: NDArray[np.int32], bandwidth: Floats) -> Floats:
+    rate = cap.copy()
+    moves = np.flatnonzero(np.diff(offsets))
+    if len(moves):
+        rate[moves] = np.minimum(rate[moves], np.minimum.reduceat(bandwidth[links], offsets[moves]))
+    return rate
 
 
 #: Links that each row takes: where they begin, shape ``[rows + 1]``, and the links, shape ``[hops]``.
@@ -151,23 +161,34 @@ def price(
         np.minimum.at(cap, row_of_hop[scale_up], part[scale_up])
 
     message = np.where(joins, 0.0, payload / schedule.parts * schedule.span)
+    # Nothing takes no time at any rate, but no rate at all would be no number.
+    cap = np.where(joins, 1.0, cap)
+    latency = np.where(joins, 0.0, on_the_way + step)
+    sent, padding = message * protocol.wire, None
+    if protocol.message_gap:
+        rate = _top_rate(cap, offsets, links, bandwidth)
+        posts = ~inside & ~joins & (schedule.source < topology.cards)
+        padding = np.where(posts, np.maximum(0.0, protocol.message_gap * rate - sent), 0.0)
+        # The gap keeps the sender busy; what was sent arrives as soon as it would without it.
+        latency = np.maximum(0.0, latency - padding / rate)
+        sent = sent + padding
     return Program(
         bandwidth=bandwidth,
         route_offsets=offsets,
         route_links=links,
-        bytes=message * protocol.wire,
+        bytes=sent,
         count=schedule.count,
         reduces=schedule.reduces,
-        latency=np.where(joins, 0.0, on_the_way + step),
+        latency=latency,
         work=message / protocol.reduce_bandwidth,
         overhead=np.where(joins, 0.0, protocol.send_overhead),
-        # Nothing takes no time at any rate, but no rate at all would be no number.
-        cap=np.where(joins, 1.0, cap),
+        cap=cap,
         after=schedule.after,
         dep_offsets=schedule.dep_offsets,
         dep_row=schedule.dep_row,
         dep_lag=schedule.dep_lag,
         startup=protocol.startup,
+        padding=padding,
     )
 
 

@@ -48,6 +48,8 @@ class Question:
         Cards per scale-up domain instead of the fabric's.
     network : str or None
         Another scale-out network under the same cards, by name or path.
+    placement : str, sequence of int or None
+        On which card each rank sits, where rank is not card: ``"shuffle:SEED"``, ``"round-robin"``, a file, or the cards.
     graph : str, NetworkX graph or None
         The cluster itself, as a GraphML or node-link JSON file or an object, instead of one laid out from the fabric.
     protocol : str
@@ -74,6 +76,7 @@ class Question:
     chunks: int | None = None
     domain: int | str | None = None
     network: str | None = None
+    placement: str | Sequence[int] | None = None
     graph: Any = None
     protocol: str = "auto"
     engine: EngineName = "compiled"
@@ -113,6 +116,12 @@ class Question:
             if value is not None and not 1 <= value <= MOST_PIECES:
                 raise StudyError(f"{name} = {value}: between 1 and {MOST_PIECES:,}")
         return self
+
+    def placement_words(self) -> str:
+        """Say where ranks sit; nothing where rank is card."""
+        if self.placement is None:
+            return ""
+        return self.placement if isinstance(self.placement, str) else "as given"
 
     def payload(self) -> tuple[int, int]:
         """Bytes of the vector on each rank, and its elements.

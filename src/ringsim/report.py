@@ -82,17 +82,22 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
         else:
             yield "network", "not used: one scale-up domain holds every card"
     protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
+    if best.case.placement:
+        minds = "which looks where they are" if _how(best).looks else "which the algorithm takes as they come"
+        yield "placement", f"{best.case.placement}: ranks on other cards than their own, {minds}"
     yield "algorithm", _algorithm(answer)
     yield from (("", remark) for remark in answer.remarks)
     yield "protocol", _protocol(protocol, topology.nodes)
     yield "sharing", _sharing(protocol, _how(best).allotted)
     limits = {"in a node": protocol.limit_scale_up, "between nodes": protocol.limit_network}
     stated = [f"{format_rate(limit)} {where}" for where, limit in limits.items() if math.isfinite(limit)]
+    spaced = protocol.message_gap and topology.nodes > 1
+    if spaced:
+        yield "limits", f"a card sends a message to other nodes every {format_time(protocol.message_gap)} at most"
     if stated:
-        yield "limits", f"all channels of a card together: {', '.join(stated)}, on the wire"
+        every = "all channels of a card together"
+        yield "" if spaced else "limits", f"{every}: {', '.join(stated)}, on the wire"
     yield "model", _model(protocol)
-    if not _how(best).auto:
-        yield "", "no message rate: a card may post any number of messages at once"
     for i, change in enumerate(best.case.changed):
         yield "" if i else "changed", change
     yield "engine", _engine(answer)

@@ -42,6 +42,8 @@ class Case:
     dtype, engine : str
     jump : bool
     seed : int
+    placement : str
+        Where ranks sit, in words, if rank is not card; `fingerprint` is what counts.
     changed : tuple of str
         ``key=value (was old)`` for each number that differs from the fabric file.
     """
@@ -63,11 +65,12 @@ class Case:
     engine: str
     jump: bool
     seed: int
+    placement: str = ""
     changed: tuple[str, ...] = ()
 
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the inputs and the version: the same inputs, the same row."""
-        names = {"fabric", "network", "changed"}  # what they stand for is in the fingerprint
+        names = {"fabric", "network", "placement", "changed"}  # what they stand for is in the fingerprint
         content = {key: value for key, value in asdict(self).items() if key not in names} | {"version": __version__}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -5,7 +5,7 @@ sends. Everything the engines, the values proof and the exporters need is in the
 algorithm writes a function that fills them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -137,6 +137,21 @@ class Schedule:
     def transfers(self) -> int:
         """Firings of all rows together."""
         return int(self.count.sum())
+
+    def placed(self, cards: Ints) -> "Schedule":
+        """Let card ``cards[r]`` do what rank *r* does here; switches stay where they are.
+
+        Parameters
+        ----------
+        cards : int array, shape ``[ranks]``
+            A permutation.
+        """
+        everyone = np.append(cards, [EVERYONE])  # so that -1 finds itself
+        source, target = (
+            np.where(end < self.ranks, cards[np.minimum(end, self.ranks - 1)], end)
+            for end in (self.source, self.target)
+        )
+        return replace(self, source=source, target=target, begins=everyone[self.begins], ends=everyone[self.ends])
 
     @cached_property
     def joins(self) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -134,7 +134,14 @@ def run(fabric: str | Fabric | None = None, cards: int | None = None, **options:
 
 
 def _build(question: Question, sheet: Fabric | None) -> Topology:
-    """Lay out the cluster, or read it."""
+    """Lay out the cluster, or read it, and put the ranks where they sit."""
+    found = _cards(question, sheet)
+    if question.placement is None:
+        return found
+    return replace(found, placement=topologies.placed(question.placement, found.cards, found.group))
+
+
+def _cards(question: Question, sheet: Fabric | None) -> Topology:
     if isinstance(question.graph, str):
         return topologies.load_graph(question.graph, fabric=sheet, seed=question.seed)
     if question.graph is not None:
@@ -174,15 +181,15 @@ class _Timer:
 def _bounds(question: Question, topology: Topology) -> Bounds:
     """Seconds that no algorithm beats which adds in cards, and that none beats which may add in switches."""
     size, _ = question.payload()
-    startup = _least_startup(topology.fabric, question.collective)
-    return {adds: lower_bound(topology, size, startup, question.collective, in_switch=adds) for adds in (False, True)}
+    software = _least_software(topology, question.collective)
+    return {adds: lower_bound(topology, size, software, question.collective, in_switch=adds) for adds in (False, True)}
 
 
-def _least_startup(sheet: Fabric, collective: str) -> float:
-    """Start-up of the quickest protocol: what a bound for all of them may count."""
-    return min(
-        sheet.protocol(name, algorithm).startup for name in sheet.protocols for algorithm in COLLECTIVES[collective]
-    )
+def _least_software(topology: Topology, collective: str) -> float:
+    """Start-up and one step, between nodes if there are several, of the quickest protocol: nothing does with less."""
+    sheet = topology.fabric
+    protocols = [sheet.protocol(name, algorithm) for name in sheet.protocols for algorithm in COLLECTIVES[collective]]
+    return min(p.startup + (p.step_network if topology.nodes > 1 else p.step_scale_up) for p in protocols)
 
 
 def _simulate(

@@ -201,6 +201,29 @@ def test_switches_that_add_lower_the_bound_where_they_can() -> None:
         assert lower_bound(old, 1e9, 0.0, in_switch=True) == lower_bound(old, 1e9, 0.0), "nothing here adds"
 
 
+def test_cards_without_a_switch_that_adds_meet_each_other_on_the_way_to_one_that_does() -> None:
+    """SHARP over A100: of eight cards' parts of a byte m go up their NICs and 8 − m over NVLink, and so the sum comes back.
+
+    NVLink carries 16 − 2m crossings and NICs m each way, so all ways out of the cards and the NICs' way in share 16.
+    """
+    cluster = topology.build(fabric.load("nvlink3"), 128)
+    sheet = cluster.fabric
+    wire = sheet.nic.bandwidth * sheet.nic.efficiency
+    expected = 16e9 / (8 * (sheet.domain.card_bandwidth + wire) + 8 * wire)
+    assert lower_bound(cluster, 1e9, 0.0, in_switch=True) == pytest.approx(expected, rel=1e-12)
+
+
+def test_nothing_does_without_a_step() -> None:
+    """Eight bytes between two nodes: a start-up, one RDMA task, two NICs and a switch."""
+    sheet = fabric.load("hccs")
+    found = answer(Question("hccs", 16, 8)).best
+    protocol = sheet.protocol("hccl", "ring")
+    way = 2 * sheet.nic.latency + sheet.network.switch_latency
+    assert found.bound_us == pytest.approx((protocol.startup + protocol.step_network + way) * 1e6, rel=1e-9)
+    alone = answer(Question("hccs", 8, 8)).best.bound_us
+    assert alone == pytest.approx((protocol.startup + protocol.step_scale_up + sheet.domain.latency) * 1e6, rel=1e-9)
+
+
 def test_nvls_alone_lowers_no_bound_between_nodes() -> None:
     """NVSwitches that add stand inside the nodes; between nodes 2(k−1)/k stays."""
     cluster = topology.build(fabric.load("nvlink4", network="roce-400g"), 128)

@@ -64,6 +64,11 @@ def _dtypes() -> Iterable[str]:
     "--chunks", type=Whole("chunks", "write a number such as 64"),
     help="Pieces that go through a pipeline, for trees and hierarchies.",
 )  # fmt: skip
+@click.option(
+    "--placement",
+    metavar="WORD|FILE",
+    help="Where ranks sit, if not card after card: shuffle:SEED, round-robin, or a file with the card of each rank.",
+)
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
 @click.option(

@@ -35,6 +35,8 @@ class Algorithm(NamedTuple):
         Whether ``auto`` tries it.
     adds_in_switch : bool
         Whether switches do the adding: that has another bound, and constants of its own.
+    looks : bool
+        Whether it lays itself along the network, so that it does not matter on which card a rank sits.
     about : str
         What it is, for people who choose.
     """
@@ -47,6 +49,7 @@ class Algorithm(NamedTuple):
     allotted: bool = False
     auto: bool = False
     adds_in_switch: bool = False
+    looks: bool = False
     about: str = ""
 
 

@@ -243,8 +243,10 @@ class Fabric:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-#: Keys that have no line in a fingerprint where nothing is stated.
+#: Keys that have no line in a fingerprint where nothing is stated, and what says nothing.
 _SILENT = {"Domain.server"} | {f"Network.{item.name}" for item in fields(Network) if item.default is not MISSING}
+_SILENT |= {"Protocol.message_gap"}
+_NOTHING: tuple[object, ...] = (None, (), 0.0)
 
 
 def _lines(prefix: str, part: Card | Domain | Nic | Network | Protocol) -> list[str]:
@@ -254,5 +256,5 @@ def _lines(prefix: str, part: Card | Domain | Nic | Network | Protocol) -> list[
         f"{prefix}.{item.name}={getattr(part, item.name)!r}"
         for item in fields(part)
         if item.name not in ("name", "title", "reduces")
-        and (f"{prefix}.{item.name}" not in _SILENT or getattr(part, item.name) not in (None, ()))
+        and (f"{type(part).__name__}.{item.name}" not in _SILENT or getattr(part, item.name) not in _NOTHING)
     ]

@@ -30,10 +30,11 @@ from ringsim.topology.kinds import (
     TopologyError,
 )
 from ringsim.topology.networks import NETWORKS
+from ringsim.topology.placement import placed
 from ringsim.topology.reading import from_graph
 
 __all__ = [
     "CARD_NIC", "CORE_SPINE", "DOWN", "LANE", "LEAF_LEAF", "LEAF_NIC", "LEAF_SPINE", "LINK", "LINK_KINDS", "MOST_CARDS",
     "NETWORKS", "NIC_CARD", "NIC_LEAF", "SPINE_CORE", "SPINE_LEAF", "UP", "VERTEX_KINDS", "Cluster", "Finding",
-    "GraphTopology", "Topology", "TopologyError", "build", "findings", "from_graph", "load_graph",
+    "GraphTopology", "Topology", "TopologyError", "build", "findings", "from_graph", "load_graph", "placed",
 ]  # fmt: skip

@@ -34,12 +34,15 @@ class Topology(ABC):
         Ranks, and ranks per node, which is one scale-up domain (the last node may hold fewer).
     seed : int
         Seeds the choice among paths where the network hashes flows (ECMP).
+    placement : int array, shape ``[cards]``, or None
+        Card of each rank, where rank is not card. Everything else here speaks of cards.
     """
 
     fabric: Fabric
     cards: int
     group: int
     seed: int = 0
+    placement: Ints | None = None
 
     # -- sizes ---------------------------------------------------------------------------------------------
 
@@ -224,6 +227,11 @@ class Topology(ABC):
 
     def fingerprint(self) -> str:
         """Return the SHA-256, in hex, of everything but the number of cards that can change a simulated time."""
+        own = self.hardware()
+        return own if self.placement is None else digest(np.frombuffer(own.encode(), np.uint8), self.placement)
+
+    def hardware(self) -> str:
+        """Return the SHA-256, in hex, of the cluster, wherever its ranks sit."""
         return self.fabric.fingerprint()
 
     def graph(self) -> "nx.DiGraph[int]":

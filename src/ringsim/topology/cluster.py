@@ -269,6 +269,14 @@ class Cluster(Topology):
             node = cards // self.group
             nodes = np.arange(self.nodes)
             yield "node", [labels(node, nodes, nics) for nics in (False, True)]
+            # The cards of one node among each other and with the rest, which may hold switches that add.
+            parts = [
+                labels(np.minimum(cards, self.group), np.where(nodes, self.group, -1), nics) for nics in (False, True)
+            ]
+            for part in parts:
+                part[leaf:] = self.group
+            parts[0][nic:leaf] = self.group
+            yield "card of a node", parts
             for name, own, beyond in self.network.areas():
                 first, last = own[nodes * self.group], own[np.minimum((nodes + 1) * self.group, self.cards) - 1]
                 inside = np.where(first == last, first, -1)

@@ -123,7 +123,7 @@ class GraphTopology(Topology):
         found[self.source[wanted][::-1]] = self.target[wanted][::-1]
         return found[card]
 
-    def fingerprint(self) -> str:
+    def hardware(self) -> str:
         """SHA-256, in hex, of the graph and of the protocols that are used on it."""
         protocols = np.frombuffer(self.fabric.fingerprint().encode(), np.uint8)
         return digest(protocols, self.source, self.target, self.rate, self.delay, self.home[: self.cards])
