@@ -203,7 +203,8 @@ def test_the_same_inputs_have_the_same_id_in_every_process() -> None:
 def test_every_field_that_counts_changes_the_id(name: str) -> None:
     old = getattr(CASE, name)
     new: Any = ("a=1 (was 2)",) if name == "changed" else not old if isinstance(old, bool) else old + type(old)(1)
-    only_a_name = name in ("fabric", "network", "placement", "changed")  # a copy of a file under another name is the same fabric
+    # A copy of a file under another name is the same fabric.
+    only_a_name = name in ("fabric", "network", "placement", "changed")
     assert (replace(CASE, **{name: new}).id() == CASE.id()) == only_a_name
 
 

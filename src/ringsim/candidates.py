@@ -22,8 +22,32 @@ from ringsim.topology import LINK_KINDS, Topology
 MOST_ROWS_KEPT = 200_000
 
 
-#: The schedule that was laid out last and its routes, by algorithm, channels and pieces.
-Laid = dict[tuple[str, int, int], tuple[Schedule, Routes]]
+#: Rows of schedules that are kept for the next question.
+MOST_ROWS_LAID = 4_000_000
+
+
+class Layouts:
+    """Schedules and their routes, by algorithm, channels and pieces: sizes and protocols may share them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, int, int], tuple[Schedule, Routes]] = {}
+
+    def get(self, case: Case, topology: Topology, timer: "Timer") -> tuple[Schedule, Routes]:
+        """Lay a case's schedule over the cluster, unless it is at hand; those asked for longest ago make room."""
+        key = case.collective, case.algorithm, case.channels, case.pieces
+        if found := self._kept.pop(key, None):
+            self._kept[key] = found
+            return found
+        while self._kept and sum(schedule.rows for schedule, _ in self._kept.values()) > MOST_ROWS_LAID:
+            del self._kept[next(iter(self._kept))]
+        algorithm = COLLECTIVES[case.collective][case.algorithm]
+        with timer("schedule"):
+            schedule = algorithm.build(topology, case.channels, case.pieces)
+            if topology.placement is not None and not algorithm.looks:
+                schedule = schedule.placed(topology.placement)
+        with timer("route and price"):
+            found = self._kept[key] = schedule, route(schedule, topology)
+        return found
 
 
 class Timer(Shape):
@@ -65,10 +89,10 @@ class Candidate:
 
     def priced(self, topology: Topology, timer: Timer) -> Program:
         """Return the program."""
-        return self.program or program_of(self.case, topology, timer, {})
+        return self.program or program_of(self.case, topology, timer, Layouts())
 
 
-def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator[Candidate]:
+def candidates(question: Question, topology: Topology, timer: Timer, layouts: Layouts) -> Iterator[Candidate]:
     """Price every candidate, in no particular order.
 
     Raises
@@ -86,7 +110,7 @@ def candidates(question: Question, topology: Topology, timer: Timer) -> Iterator
         try:
             if everything:
                 memory.check(question, topology, (name,))
-            yield from _ways(question, topology, timer, name, known[name])
+            yield from _ways(question, topology, timer, layouts, name, known[name])
         except (CollectiveError, memory.TooLargeError) as error:
             # Whoever asks for several asks for those that this cluster has room for.
             if len(names) == 1:
@@ -133,13 +157,14 @@ def _most(algorithm: Algorithm, topology: Topology) -> int:
         return 1
 
 
-def _ways(question: Question, topology: Topology, timer: Timer, name: str, algorithm: Algorithm) -> Iterator[Candidate]:
+def _ways(
+    question: Question, topology: Topology, timer: Timer, layouts: Layouts, name: str, algorithm: Algorithm
+) -> Iterator[Candidate]:
     """One algorithm with every protocol and every number of channels that is asked for."""
     sheet = topology.fabric
     size, count = question.payload()
     asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
     numbers = _channels(question, algorithm.channels(topology))
-    laid: Laid = {}
     for channels, protocol in product(numbers, _protocols(question, sheet, name, algorithm)):
         pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
         case = Case(
@@ -151,7 +176,7 @@ def _ways(question: Question, topology: Topology, timer: Timer, name: str, algor
             placement="" if question.placement is None else question.placement_words(),
             changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
         )  # fmt: skip
-        program = program_of(case, topology, timer, laid)
+        program = program_of(case, topology, timer, layouts)
         found = Candidate(case, *_floor(program, topology), program.transfers, program.wire_bytes, program)
         yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 
@@ -180,19 +205,10 @@ def _channels(question: Question, most: int) -> tuple[int, ...]:
     return (most, 1) if question.algorithm == "auto" and most > 1 else (most,)
 
 
-def program_of(case: Case, topology: Topology, timer: Timer, laid: Laid) -> Program:
-    """Lay out and price what a case simulates; `laid` keeps the schedule for the next case, which may share it."""
+def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -> Program:
+    """Lay out and price what a case simulates."""
     algorithm = COLLECTIVES[case.collective][case.algorithm]
-    key = case.algorithm, case.channels, case.pieces
-    if key not in laid:
-        laid.clear()
-        with timer("schedule"):
-            schedule = algorithm.build(topology, case.channels, case.pieces)
-            if topology.placement is not None and not algorithm.looks:
-                schedule = schedule.placed(topology.placement)
-        with timer("route and price"):
-            laid[key] = schedule, route(schedule, topology)
-    schedule, routes = laid[key]
+    schedule, routes = layouts.get(case, topology, timer)
     with timer("route and price"):
         constants = topology.fabric.protocol(case.protocol, case.algorithm)
         return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted, routes=routes)

@@ -141,7 +141,7 @@ def _loaded(path: str | None, save: str | None, asked: dict[str, Any]) -> "tuple
 def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
     """Lay an algorithm as `ringsim run` would."""
     from ringsim import fabric, topology
-    from ringsim.candidates import candidates
+    from ringsim.candidates import Layouts, candidates
     from ringsim.collectives import COLLECTIVES
     from ringsim.study import Question, StudyError
 
@@ -157,7 +157,7 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
                 f"algorithm = {question.algorithm}: name one: {', '.join(COLLECTIVES[question.collective])}"
             )
         cluster = topology.build(sheet, asked["cards"], domain=question.domain)
-        case = next(candidates(question, cluster, untimed)).case
+        case = next(candidates(question, cluster, untimed, Layouts())).case
     algorithm = COLLECTIVES[case.collective][case.algorithm]
     pieces = f"{case.pieces} {algorithm.piece if case.pieces != 1 else algorithm.piece[:-1]}"
     title = (
