@@ -23,6 +23,7 @@ def time_us(**options: object) -> float:
 
 
 def test_words() -> None:
+    assert placed("ordered", 8, 4) is None
     assert placed("round-robin", 8, 4).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
     assert sorted(placed("shuffle:3", 100, 4).tolist()) == list(range(100))
     assert placed("shuffle:3", 100, 4).tolist() == placed("shuffle:3", 100, 4).tolist()
@@ -123,3 +124,51 @@ def test_study_says_where_ranks_sit() -> None:
 
     found = study.answer(Question("hccs", 16, "1M", placement="shuffle:1"))
     assert any("placement  shuffle:1: ranks on other cards" in line.text for line in header(found))
+
+
+# -- graphs whose ranks are scattered over servers -----------------------------------------------------------------
+
+
+def scattered(seed: int, nodes: int = 8) -> "nx.DiGraph[int]":
+    """The graph of hccs servers, with ranks dealt out by a seed."""
+    graph = topology.build(fabric.load("hccs"), 8 * nodes).graph()
+    ranks = np.random.default_rng(seed).permutation(8 * nodes)
+    nx.set_node_attributes(graph, {card: int(rank) for card, rank in enumerate(ranks)}, "rank")
+    return graph
+
+
+def test_cards_are_numbered_server_by_server_and_rail_by_rail() -> None:
+    found = topology.from_graph(scattered(3))
+    assert found.placement is not None
+    assert sorted(found.placement.tolist()) == list(range(64))
+    assert (found.node_of_vertex()[:64] == np.arange(64) // 8).all()
+    rails = [found.name(card) for card in range(8)]
+    original = topology.build(fabric.load("hccs"), 64)
+    leaf = original.leaf_of(np.array([int(name.partition("(")[2].rstrip(")") or name.split()[1]) for name in rails]))
+    assert (np.diff(leaf) > 0).all(), "the first card of every server is on the first rail"
+
+
+def test_ranks_in_order_again_cost_what_they_cost_in_order() -> None:
+    plain = topology.build(fabric.load("hccs"), 64).graph()
+    times = [
+        answer(Question(None, None, "16M", graph=graph, algorithm="hierarchical-halving-doubling", placement=p)).best
+        for graph, p in ((plain, None), (scattered(3), None), (scattered(3), "ordered"))
+    ]
+    assert times[1].case.placement == "as the graph has it"
+    assert times[2].case.placement == ""
+    assert times[1].time_us > 3 * times[0].time_us
+    assert times[2].time_us == pytest.approx(times[0].time_us, rel=0.02)
+
+
+def test_scattered_ranks_still_need_servers_of_equal_size() -> None:
+    graph = nx.complete_graph(5)
+    nx.set_edge_attributes(graph, 1e9, "bandwidth")
+    nx.set_edge_attributes(graph, 0.0, "latency")
+    nx.set_node_attributes(graph, dict(enumerate("xyxyx")), "node")
+    found = topology.from_graph(graph)
+    assert found.group == 3
+    assert found.last_group == 2
+    assert found.placement.tolist() == [0, 3, 1, 4, 2]
+    nx.set_node_attributes(graph, dict(enumerate("xyxzw")), "node")
+    with pytest.raises(TopologyError, match="node y: 1 cards"):
+        topology.from_graph(graph)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import ringsim
-from ringsim import fabric, study
+from ringsim import fabric, race
 from ringsim.collectives import ALGORITHMS
 from ringsim.fabric import FabricError
 from ringsim.result import SCHEMA, Case, Result, to_json
@@ -150,7 +150,7 @@ def test_what_is_counted_adds_up() -> None:
             done = found.transfers_simulated + found.transfers_jumped + found.transfers_folded
             assert done == (0 if found.time_us is None else found.transfers)
             assert found.busiest in LINK_KINDS
-            assert found.bottleneck == (found.busiest if found.busy >= study.MOSTLY_BUSY else "latency")
+            assert found.bottleneck == (found.busiest if found.busy >= race.MOSTLY_BUSY else "latency")
             assert 0 < found.busy <= 1 + ROUNDING
             assert (found.wall_s > 0) == (found.time_us is not None)
 

@@ -38,8 +38,7 @@ class Layouts:
         if found := self._kept.pop(key, None):
             self._kept[key] = found
             return found
-        while self._kept and sum(schedule.rows for schedule, _ in self._kept.values()) > MOST_ROWS_LAID:
-            del self._kept[next(iter(self._kept))]
+        self.trim()
         algorithm = COLLECTIVES[case.collective][case.algorithm]
         with timer("schedule"):
             schedule = algorithm.build(topology, case.channels, case.pieces)
@@ -48,6 +47,11 @@ class Layouts:
         with timer("route and price"):
             found = self._kept[key] = schedule, route(schedule, topology)
         return found
+
+    def trim(self) -> None:
+        """Forget as many as take more room than they are worth."""
+        while sum(schedule.rows for schedule, _ in self._kept.values()) > MOST_ROWS_LAID:
+            del self._kept[next(iter(self._kept))]
 
 
 class Timer(Shape):
@@ -87,9 +91,9 @@ class Candidate:
     wire_bytes: float
     program: Program | None
 
-    def priced(self, topology: Topology, timer: Timer) -> Program:
+    def priced(self, topology: Topology, timer: Timer, layouts: Layouts) -> Program:
         """Return the program."""
-        return self.program or program_of(self.case, topology, timer, Layouts())
+        return self.program or program_of(self.case, topology, timer, layouts)
 
 
 def candidates(question: Question, topology: Topology, timer: Timer, layouts: Layouts) -> Iterator[Candidate]:
@@ -118,6 +122,13 @@ def candidates(question: Question, topology: Topology, timer: Timer, layouts: La
             refused.append(name)
     if len(refused) == len(names):
         raise StudyError(f"algorithm = {question.algorithm}: none of {', '.join(names)} can be laid over this cluster")
+
+
+def seated(question: Question, topology: Topology) -> str:
+    """Say where ranks sit; nothing where rank is card."""
+    if topology.placement is None:
+        return ""
+    return question.placement_words() or "as the graph has it"
 
 
 def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...]:
@@ -173,7 +184,7 @@ def _ways(
             collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
             bytes=size, count=count, dtype=question.dtype, engine=question.engine,
             jump=question.jump and question.engine == "compiled", seed=question.seed,
-            placement="" if question.placement is None else question.placement_words(),
+            placement=seated(question, topology),
             changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
         )  # fmt: skip
         program = program_of(case, topology, timer, layouts)

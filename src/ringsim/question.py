@@ -49,7 +49,8 @@ class Question:
     network : str or None
         Another scale-out network under the same cards, by name or path.
     placement : str, sequence of int or None
-        On which card each rank sits, where rank is not card: ``"shuffle:SEED"``, ``"round-robin"``, a file, or the cards.
+        On which card each rank sits, where rank is not card: ``"shuffle:SEED"``, ``"round-robin"``, a file, or the cards;
+        ``"ordered"`` where a graph has them in another order.
     graph : str, NetworkX graph or None
         The cluster itself, as a GraphML or node-link JSON file or an object, instead of one laid out from the fabric.
     protocol : str
@@ -118,7 +119,7 @@ class Question:
         return self
 
     def placement_words(self) -> str:
-        """Say where ranks sit; nothing where rank is card."""
+        """Say where ranks are to sit; nothing where nobody said so."""
         if self.placement is None:
             return ""
         return self.placement if isinstance(self.placement, str) else "as given"

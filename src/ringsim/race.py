@@ -54,6 +54,8 @@ class Track:
     timer : Timer
     layouts : Layouts
         Schedules and routes that the next question may share.
+    known : dict
+        Results of simulations by `Case.id`: nothing is simulated twice.
     progress : callable or None
         Called with the case, the firings done and the firings in all.
     notice : callable or None
@@ -63,6 +65,7 @@ class Track:
     topology: Topology
     timer: Timer = field(default_factory=Timer)
     layouts: Layouts = field(default_factory=Layouts)
+    known: dict[str, Result] = field(default_factory=dict)
     progress: Progress | None = None
     notice: Notice | None = None
 
@@ -90,11 +93,14 @@ def race(question: Question, track: Track, limit_us: float = math.inf) -> list[R
     """
     bounds = bounds_of(question, track.topology)
     results = []
-    for candidate in sorted(candidates(question, track.topology, track.timer, track.layouts), key=lambda c: c.floor):
-        if candidate.floor * 1e6 > limit_us:
+    priced = sorted(candidates(question, track.topology, track.timer, track.layouts), key=lambda c: c.floor)
+    track.layouts.trim()
+    for candidate in priced:
+        result = track.known.get(candidate.case.id())
+        if result is None and candidate.floor * 1e6 > limit_us:
             results.append(_result(candidate, bounds))
             continue
-        result = _simulate(question, track, candidate, bounds)
+        result = track.known[candidate.case.id()] = result or _simulate(question, track, candidate, bounds)
         results.append(result)
         assert result.time_us is not None
         limit_us = min(limit_us, result.time_us)
@@ -123,7 +129,8 @@ def _least_software(topology: Topology, collective: str) -> float:
 
 def _simulate(question: Question, track: Track, candidate: Candidate, bounds: Bounds) -> Result:
     case, began, timer, progress = candidate.case, time.perf_counter(), track.timer, track.progress
-    program = candidate.priced(track.topology, timer)
+    program = candidate.priced(track.topology, timer, track.layouts)
+    track.layouts.trim()
     report = (lambda done: progress(case, done, program.transfers)) if progress else None
     with timer("simulate"):
         trace = run(program, question.engine, jump=case.jump, progress=report, notice=track.notice)

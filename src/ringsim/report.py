@@ -71,16 +71,7 @@ def header(answer: Answer) -> list[Line]:
 
 def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     topology, sheet, best = answer.topology, answer.fabric, answer.best
-    yield "fabric", f"{sheet.name}: {sheet.title}"
-    if isinstance(topology, GraphTopology):
-        yield from _drawn(topology)
-    else:
-        yield "cluster", _cluster(topology)
-        yield "scale-up", _scale_up(topology)
-        if topology.nodes > 1:
-            yield from _network(topology)
-        else:
-            yield "network", "not used: one scale-up domain holds every card"
+    yield from cluster_facts(topology)
     protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
     if best.case.placement:
         minds = "which looks where they are" if _how(best).looks else "which the algorithm takes as they come"
@@ -101,6 +92,21 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     for i, change in enumerate(best.case.changed):
         yield "" if i else "changed", change
     yield "engine", _engine(answer)
+
+
+def cluster_facts(topology: Topology) -> Iterator[tuple[str, str]]:
+    """Labels and texts that say what the hardware is."""
+    sheet = topology.fabric
+    yield "fabric", f"{sheet.name}: {sheet.title}"
+    if isinstance(topology, GraphTopology):
+        yield from _drawn(topology)
+        return
+    yield "cluster", _cluster(topology)
+    yield "scale-up", _scale_up(topology)
+    if topology.nodes > 1:
+        yield from _network(topology)
+    else:
+        yield "network", "not used: one scale-up domain holds every card"
 
 
 def _cluster(topology: Topology) -> str:

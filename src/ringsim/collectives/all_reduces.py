@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from ringsim.collectives import bidirectional, bruck, exchange, swing, torus
+from ringsim.collectives import bidirectional, bruck, exchange, multiplying, swing, torus
 from ringsim.collectives.ahc import ahc, shares, widest
 from ringsim.collectives.algorithm import (
     MOST_CHUNKS,
@@ -55,6 +55,18 @@ def _across(family: Family, each: Callable[[int], int], about: str) -> Algorithm
 
     about = f"reduce-scatter in the node, {about} across, all-gather in the node, in a pipeline"
     return Algorithm(build, one, rows, chunks, "chunks", about=about)
+
+
+def _along(sides: int, shot: str) -> Algorithm:
+    """One-shot or two-shot between nodes, along the sides of a grid of them; in few chunks, for it has many messages."""
+    family = (multiplying.one_shot if shot == "one-shot" else multiplying.two_shot)(sides)
+    about = f"{shot} along {sides} sides of a grid of nodes" if sides > 1 else shot
+
+    def pieces(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
+        first = multiplying.sides(topology.nodes, sides)[0] if shot == "two-shot" else 1
+        return chunks(topology, channels, protocol, payload / first)
+
+    return _across(family, partial(multiplying.rows, sides), about)._replace(pieces=pieces)
 
 
 def _on_cards(rows: Callable[[int], int]) -> Callable[[Topology, int], int]:
@@ -124,6 +136,12 @@ ALGORITHMS: dict[str, Algorithm] = {
     "hierarchical-nhr": _across(NHR, bruck.rows, "NHR"),
     "hierarchical-nb": _across(NB, bruck.rows, "NB"),
     "hierarchical-swing": _across(swing.SWING, exchange.rows, "Swing"),
+    "hierarchical-one-shot": _along(1, "one-shot"),
+    "hierarchical-one-shot-2": _along(2, "one-shot"),
+    "hierarchical-one-shot-3": _along(3, "one-shot"),
+    "hierarchical-two-shot": _along(1, "two-shot"),
+    "hierarchical-two-shot-2": _along(2, "two-shot"),
+    "hierarchical-two-shot-3": _along(3, "two-shot"),
     "pipeline": Algorithm(
         lambda topology, _, pieces: pipeline(topology, pieces), one,
         lambda topology, _: topology.cards * (2 * topology.group + 3), one, "chunks",

@@ -19,7 +19,9 @@ from ringsim.units import UnitError, parse_number, parse_rate, parse_size, parse
 ALGORITHMS = (
     "ring", "tree", "bidirectional-ring", "torus-ring", "swing", "halving-doubling", "recursive-doubling",
     "one-shot", "two-shot", "nhr", "nb", "hierarchical-ring", "hierarchical-halving-doubling",
-    "hierarchical-recursive-doubling", "hierarchical-nhr", "hierarchical-nb", "hierarchical-swing", "pipeline", "ahc",
+    "hierarchical-recursive-doubling", "hierarchical-nhr", "hierarchical-nb", "hierarchical-swing",
+    "hierarchical-one-shot", "hierarchical-one-shot-2", "hierarchical-one-shot-3",
+    "hierarchical-two-shot", "hierarchical-two-shot-2", "hierarchical-two-shot-3", "pipeline", "ahc",
     "in-switch", "direct", "halving", "doubling", "scatter-all-gather", "reduce-scatter-gather", "pairwise",
 )  # fmt: skip
 

@@ -14,34 +14,41 @@ import numpy as np
 
 from ringsim.topology.kinds import Ints, TopologyError
 
-_RIGHT = "shuffle:SEED, round-robin, or a file with the card of each rank in turn"
+_RIGHT = "shuffle:SEED, round-robin, ordered, or a file with the card of each rank in turn"
 
 
-def placed(written: "str | Iterable[int]", cards: int, group: int) -> Ints:
+def placed(written: "str | Iterable[int]", cards: int, group: int) -> Ints | None:
     """Read a placement.
 
     Parameters
     ----------
     written : str or iterable of int
-        ``"shuffle:7"`` (drawn with that seed), ``"round-robin"`` (rank *r* on node *r* mod nodes), the path of a text or
-        JSON file with the card of each rank in turn, or those numbers themselves.
+        ``"shuffle:7"`` (drawn with that seed), ``"round-robin"`` (rank *r* on node *r* mod nodes), ``"ordered"``
+        (rank is card), the path of a text or JSON file with the card of each rank in turn, or those numbers themselves.
     cards, group : int
         Of the cluster, and of each of its nodes.
 
     Returns
     -------
-    int64 array, shape ``[cards]``
-        Card of each rank.
+    int64 array, shape ``[cards]``, or None
+        Card of each rank; None where rank is card.
 
     Raises
     ------
     TopologyError
         If it is no permutation of the cards.
     """
+    found = _read(written, cards, group)
+    return None if (found == np.arange(cards)).all() else found
+
+
+def _read(written: "str | Iterable[int]", cards: int, group: int) -> Ints:
     if not isinstance(written, str):
         return _permutation("placement", list(written), cards)
     if drawn := re.fullmatch(r"shuffle:(\d{1,18})", written):
         return np.random.default_rng(int(drawn[1])).permutation(cards)
+    if written == "ordered":
+        return np.arange(cards)
     if written == "round-robin":
         return np.argsort(np.arange(cards) % group, kind="stable")
     if written.startswith("shuffle") or not Path(written).is_file():

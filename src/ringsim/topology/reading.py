@@ -4,10 +4,12 @@ What is written: edges carry ``bandwidth`` (bytes/s as a number, or a text with 
 ``"200Gb/s"``) and ``latency`` (seconds, or a text such as ``"1us"``). An undirected edge is a link each way. Vertices
 carry ``kind``: ``card``, or anything else for what only passes traffic on (``switch``, ``nic``, ``leaf``, ``spine``,
 ``core`` have places of their own); where no vertex says its kind all are cards. Cards may carry ``rank``, and ``node``:
-the server they are in, whose ranks follow each other.
+the server they are in. Where the ranks of a server do not follow each other, cards are numbered server by server and the
+topology remembers on which of them each rank sits.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -74,6 +76,7 @@ def from_graph(
     """
     data = dict(graph.nodes(data=True))
     cards, others = _sorted_vertices(data)
+    cards, placement = _server_by_server(graph, cards, data, {vertex: i for i, (vertex, _) in enumerate(others)})
     order = [*cards, *(vertex for vertex, _ in others)]
     number = {vertex: i for i, vertex in enumerate(order)}
     places = [place for _, place in others]
@@ -92,6 +95,7 @@ def from_graph(
         cards=len(cards),
         group=group,
         seed=seed,
+        placement=placement,
         first_vertex=first,
         first_edge=tuple(np.cumsum([0, *counts]).tolist()),
         source=source[by_kind],
@@ -165,6 +169,36 @@ def _by_rank(cards: list[Hashable], data: dict[Hashable, dict[str, Any]]) -> lis
     return [ranked[rank] for rank in range(len(cards))]
 
 
+def _server_by_server(
+    graph: "nx.Graph[Any]", cards: list[Hashable], data: dict[Hashable, dict[str, Any]], others: dict[Hashable, int]
+) -> tuple[list[Hashable], Ints | None]:
+    """Cards of a server next to each other, there in the order of their rails, and where each rank is then."""
+    home = [data[card].get("node") for card in cards]
+    if None in home or not all(map(_hashable, home)):
+        return cards, None
+    last = {node: rank for rank, node in enumerate(home)}
+    size = Counter(home)
+    if all(last[node] - rank < size[node] for rank, node in enumerate(home)):
+        return cards, None
+    first = {node: rank for rank, node in reversed(list(enumerate(home)))}
+    most = max(size.values())
+    seats = sorted(
+        range(len(cards)),
+        key=lambda rank: (size[home[rank]] < most, first[home[rank]], _rail(graph, cards[rank], data, others), rank),
+    )
+    return [cards[rank] for rank in seats], np.argsort(np.array(seats))
+
+
+def _rail(
+    graph: "nx.Graph[Any]", card: Hashable, data: dict[Hashable, dict[str, Any]], others: dict[Hashable, int]
+) -> int:
+    """Place of the switch between nodes that a card's NIC, or the card itself, is wired to; −1 for none."""
+    ways = [vertex for vertex in graph[card] if vertex in others]
+    nics = [vertex for vertex in ways if data[vertex].get("kind") == "nic"]
+    beyond = [vertex for nic in nics for vertex in graph[nic] if vertex in others]
+    return min((others[vertex] for vertex in ways + beyond if "node" not in data[vertex]), default=-1)
+
+
 def _nodes(values: Sequence[dict[str, Any]], order: Sequence[Hashable], cards: int) -> tuple[int, Ints]:
     """Cards in a node, and the node of each vertex; cards without one are nodes of their own."""
     for vertex, attributes in zip(order, values, strict=True):
@@ -177,13 +211,11 @@ def _nodes(values: Sequence[dict[str, Any]], order: Sequence[Hashable], cards: i
     if all(node is None for node in stated):
         home[:cards] = np.arange(cards)
         return 1, home
-    right = "ranks of a node follow each other, and all nodes but the last hold as many cards"
+    right = "all nodes but the last hold as many cards"
     numbers: dict[object, int] = {}
     for rank, node in enumerate(stated):
         if node is None:
             raise TopologyError(f"vertex {order[rank]}: has no node though other cards have; write node for every card")
-        if node in numbers and stated[rank - 1] != node:
-            raise TopologyError(f"vertex {order[rank]}: node = {node}, which rank {rank - 1} is not in; {right}")
         home[rank] = numbers.setdefault(node, len(numbers))
     for vertex in range(cards, len(order)):
         home[vertex] = numbers.get(values[vertex].get("node"), -1)
