@@ -19,8 +19,11 @@ ROOT = Path(ringsim.__file__).parent
 LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
+    {"tune"},
+    {"explain"},
     {"report", "picture"},
     {"study"},
+    {"race"},
     {"candidates"},
     {"memory"},
     {"question"},
@@ -36,7 +39,7 @@ LAYERS: list[set[str]] = [
 LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 
 #: Folders whose modules may import each other.
-WINGS = {"cli", "collectives", "engines", "fabric", "picture", "topology", "values"}
+WINGS = {"cli", "collectives", "engines", "explain", "fabric", "picture", "topology", "tune", "values"}
 
 #: Where a package may be imported, as beginnings of module names.
 HOMES = {
@@ -45,7 +48,7 @@ HOMES = {
     "networkx": ("topology",),
     "numba": ("engines.compiled",),
     "llvmlite": ("engines.compiled",),
-    "platformdirs": ("engines.compiled",),
+    "platformdirs": ("engines.compiled", "tune.store"),
     "psutil": ("memory",),
     "matplotlib": ("picture",),
     "PIL": ("picture.page",),

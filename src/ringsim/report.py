@@ -120,19 +120,19 @@ def _cluster(topology: Topology) -> str:
     return text
 
 
-def _share(part: float) -> str:
+def share(part: float) -> str:
     """Write a part of a whole as a percentage, which reads 0% and 100% only where that is true."""
     text = f"{part:.1%}"
     if text == "0.0%" and part > 0:
         return "<0.1%"
     if text == "100.0%" and part < 1 - 1e-9:
         return ">99.9%"
-    return text
+    return "0.0%" if text == "-0.0%" else text
 
 
 def _effective(rate: float, efficiency: float) -> str:
     """Write the rate that is simulated, and what part it is of the one that is sold."""
-    nominal = f"{_share(efficiency)} of the nominal {format_rate(rate)}"
+    nominal = f"{share(efficiency)} of the nominal {format_rate(rate)}"
     return f"{format_rate(rate * efficiency)} each way, {nominal}"
 
 
@@ -186,7 +186,7 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
     parts = [f"{protocol.name}: start {format_time(protocol.startup)}", step]
     if protocol.send_overhead:
         parts.append(f"{format_time(protocol.send_overhead)} to send a message")
-    parts.append(f"wire overhead {_share(protocol.wire - 1)}" if protocol.wire > 1 else "no wire overhead")
+    parts.append(f"wire overhead {share(protocol.wire - 1)}" if protocol.wire > 1 else "no wire overhead")
     return "; ".join(parts)
 
 
@@ -215,7 +215,7 @@ def _engine(answer: Answer) -> str:
     if best.case.engine == "compiled":
         if best.case.jump:
             skipped = ((best.transfers_jumped, "jumped as steady state"), (best.transfers_folded, "folded by symmetry"))
-            parts = [f"{_share(part / best.transfers)} {how}" for part, how in skipped if part]
+            parts = [f"{share(part / best.transfers)} {how}" for part, how in skipped if part]
             text += ", " + (_both(parts) or "none jumped or folded")
         else:
             text += ", none jumped or folded (--no-jump)"
@@ -274,7 +274,7 @@ def _cells(result: Result) -> tuple[str, ...]:
     case = result.case
     time, algbw, busbw, reached = f"≥ {_micro(result.floor_us)}", "-", "-", "-"
     if result.time_us is not None and result.algbw_GBps and result.busbw_GBps and result.reached:
-        time, reached = _micro(result.time_us), _share(result.reached)
+        time, reached = _micro(result.time_us), share(result.reached)
         algbw, busbw = _giga(result.algbw_GBps), _giga(result.busbw_GBps)
     return (
         str(case.bytes), str(case.count), case.dtype, f"{case.algorithm} ×{case.channels}", case.protocol,
@@ -308,9 +308,9 @@ def verdict(answer: Answer) -> Line:
     best = answer.best
     kind = WORDS[best.busiest] + (f" ({best.busiest})" if "→" in best.busiest else "")
     if best.bottleneck == "latency":
-        text = f"latency: even the busiest of the {kind} is sending {_share(best.busy)} of the time"
+        text = f"latency: even the busiest of the {kind} is sending {share(best.busy)} of the time"
     else:
-        text = f"{kind}: the busiest is sending {_share(best.busy)} of the time"
+        text = f"{kind}: the busiest is sending {share(best.busy)} of the time"
     return Line(f"limited by {text}", "verdict")
 
 

@@ -15,9 +15,11 @@ import click
 from ringsim import __version__
 from ringsim.cli.algorithms import algorithms
 from ringsim.cli.errors import BadFile, complain, silence_stdout
+from ringsim.cli.explain import explain
 from ringsim.cli.options import Group
 from ringsim.cli.run import run
 from ringsim.cli.topo import topo
+from ringsim.cli.tune import tune
 from ringsim.cli.verify import verify
 
 #: What scripts can rely on. 1 is left to verdicts, such as a schedule that turns out to be wrong.
@@ -57,6 +59,8 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(run)
+cli.add_command(tune)
+cli.add_command(explain)
 cli.add_command(algorithms)
 cli.add_command(topo)
 cli.add_command(verify)

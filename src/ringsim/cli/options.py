@@ -176,6 +176,24 @@ class Name(_Type):
 # -- options that several commands share -------------------------------------------------------------------
 
 
+class Number(_Type):
+    """A number; its range is checked by whoever knows it."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Name what --help calls the value."""
+        return "X"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a float."""
+        written = str(value)
+        if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", written):
+            return float(written)
+        name = param.name if param else "number"
+        raise click.ClickException(f"{name} = {written or '(empty)'}: not a number; write one such as 2 or 4")
+
+
 def _fabrics() -> list[str]:
     from ringsim.fabric import available
 
@@ -197,6 +215,7 @@ def _cards() -> str:
 FABRIC = DataName("fabric", _fabrics)
 NETWORK = DataName("network", _networks)
 CARDS = Whole("cards", _cards)
+FACTOR = Number()
 DOMAIN = Whole("domain", "a number of cards, or 'all' for one domain that holds every card", words="all")
 
 

@@ -119,9 +119,17 @@ class Progress:
         if not self._live or now < self._next or done >= total:
             return
         self._next = now + PACE
+        name = f"{case.algorithm} x{case.channels} {case.protocol}"
+        self._bar(name, done, total, f"{done:,} of {total:,} transfers")
+
+    def step(self, done: int, total: int, what: str) -> None:
+        """Show how many steps of a long work are done and what the next one is, at once."""
+        if self._live:
+            self._bar(what, done, total, f"{done:,} of {total:,}")
+
+    def _bar(self, name: str, done: int, total: int, counted: str) -> None:
         part = done / total
-        name, bar = f"{case.algorithm} x{case.channels} {case.protocol}", "#" * round(24 * part)
-        self._write(f"{name} [{bar:.<24}] {part:4.0%}  {done:,} of {total:,} transfers")
+        self._write(f"{name} [{'#' * round(24 * part):.<24}] {part:4.0%}  {counted}")
 
     def clear(self) -> None:
         """Take the line away again."""

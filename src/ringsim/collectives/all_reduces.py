@@ -153,6 +153,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     ),
     "in-switch": Algorithm(
         lambda topology, _, pieces: in_switch(topology, pieces), one, _in_switch_rows, partial(chunks, most=32), "chunks",
-        adds_in_switch=True, looks=True, about="switches add: NVLS inside a node, SHARP between them, where the fabric has them",
+        adds_in_switch=True, looks=True,
+        about="switches add: NVLS inside a node, SHARP between them, where the fabric has them",
     ),
 }  # fmt: skip

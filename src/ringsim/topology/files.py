@@ -29,14 +29,14 @@ def load_graph(
         If something is wrong with the file, as ``FILE: ELEMENT: what is wrong; what would be right``.
     """
     path = Path(path)
-    graph = _read(path)
+    graph = read_graph(path)
     try:
         return from_graph(graph, fabric=fabric, seed=seed, name=path.stem, check=check)
     except TopologyError as error:
         raise FabricError(f"{path}: {error}") from None
 
 
-def _read(path: Path) -> "nx.Graph[Any]":
+def read_graph(path: Path) -> "nx.Graph[Any]":
     """Read a file by its ending."""
     readers = {".graphml": _graphml, ".xml": _graphml, ".json": _node_link}
     if path.suffix.lower() not in readers:

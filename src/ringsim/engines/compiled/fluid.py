@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ringsim.engines.compiled.contention import Contention
-from ringsim.engines.compiled.fold import fold, unfolded
+from ringsim.engines.compiled.fold import Folded, fold, unfolded
 from ringsim.engines.compiled.kernel import Floats, Ints, Places, Rows, Times, inner, kernel
 from ringsim.engines.compiled.lone import carry_lone
 from ringsim.engines.compiled.pools import arranged, crossing, divide, pools_table
@@ -73,9 +73,38 @@ def simulate(
         Filled in.
     """
     few = fold(rows, contention, message) if jump else unfolded(rows, contention, message)
+    few, R, P, _ = carry_on(few, jump=jump, progress=progress)
+    for column, name in ((times.start, "start"), (times.left, "left"), (times.finish, "finish")):
+        column[:] = R[name][few.class_of]
+    return int(P["simulated"].sum()), int(P["jumped"].sum()), int(P["events"].sum())
+
+
+def carry_on(
+    few: Folded, *, jump: bool = False, keep: bool = False, progress: Callable[[int], None] | None = None
+) -> tuple[Folded, Table, Table, Floats]:
+    """Run a folded program to its end.
+
+    Parameters
+    ----------
+    few : Folded
+    jump : bool
+        Carry a steady state over whole periods.
+    keep : bool
+        Make room for all deliveries instead of those that are under way.
+    progress : callable or None
+
+    Returns
+    -------
+    few : Folded
+        With its rows in the order of the tables.
+    R, P : Table
+        Rows and pools at the end.
+    arrival : float array, shape ``[rows, depth]``, seconds
+        Delivery of firing *q* at ``q % depth``: of the last ones, or of all with `keep`.
+    """
     n, most = len(few.rows.firings), int(few.rows.firings.max())
     divided = n > FEW and LEAST <= most <= MOST and n * most <= LARGEST
-    pool, depth = np.zeros(n, np.int64), most if divided else UNDER_WAY
+    pool, depth = np.zeros(n, np.int64), most if divided or keep else UNDER_WAY
     if divided:
         pool = divide(few)
         order = np.argsort(pool, kind="stable")
@@ -93,7 +122,7 @@ def simulate(
         P["queue"], P["waits"] = queues[0].ctypes.data + place, queues[1].ctypes.data + place
         arrival = np.zeros((n, depth))
         scratch = np.zeros(len(L), np.uint32), np.zeros(n, np.uint32), np.zeros(n, np.int64)
-        m = 0 if divided else n
+        m = n if jump and not divided else 0
         memory = np.zeros(m, np.int64), np.zeros(m, np.int64), np.zeros(m), np.zeros(m), np.zeros((m, depth))
         state, lists = np.zeros(6, np.int64), np.zeros((2, len(P)), np.int64)
         safe = np.array([0.0, least])
@@ -109,9 +138,7 @@ def simulate(
     if len(stuck):
         row = np.argmax(np.isin(few.class_of, stuck))
         raise ProgramError(f"row {row} waits for ever: the dependencies of {len(stuck)} kinds of rows form a circle")
-    for column, name in ((times.start, "start"), (times.left, "left"), (times.finish, "finish")):
-        column[:] = R[name][few.class_of]
-    return int(P["simulated"].sum()), int(P["jumped"].sum()), int(P["events"].sum())
+    return few, R, P, arrival
 
 
 @kernel

@@ -1,0 +1,71 @@
+"""The busiest links of a run, those that are alike in one row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ringsim.explain import naming
+from ringsim.explain.subject import Subject
+from ringsim.topology import LINK_KINDS
+
+
+@dataclass(frozen=True)
+class LinkGroup:
+    """Links of one kind and rate that were kept busy for the same part of the run, to a tenth of a per cent.
+
+    Attributes
+    ----------
+    name : str
+        Of the busiest of them.
+    kind : str
+        One of `LINK_KINDS`, or ``limit`` for what a protocol lets the rows of a card carry together.
+    alike, of : int
+        How many there are, and how many of the kind.
+    bandwidth : float, bytes/s
+    bytes : float
+        That the busiest carried.
+    busy : float
+        Part of the time for which the busiest was kept busy.
+    """
+
+    name: str
+    kind: str
+    alike: int
+    of: int
+    bandwidth: float
+    bytes: float
+    busy: float
+
+
+def groups(subject: Subject) -> Iterator[LinkGroup]:
+    """Find groups of links in use, busiest first."""
+    topology = subject.topology
+    kind = np.full(len(subject.busy), len(LINK_KINDS))
+    kind[: topology.links] = topology.kind
+    totals = np.bincount(kind, minlength=len(LINK_KINDS) + 1)
+    seen: dict[tuple[int, float, int], list[int]] = {}
+    order = np.argsort(-subject.busy, kind="stable")
+    for link in order[: int((subject.busy > 0).sum())].tolist():
+        key = int(kind[link]), float(subject.program.bandwidth[link]), round(1000 * float(subject.busy[link]))
+        seen.setdefault(key, []).append(link)
+    for (sort, bandwidth, _), members in seen.items():
+        first = members[0]
+        known = first < topology.links
+        yield LinkGroup(
+            name=naming.link(topology, first) if known else _limit(subject, first - topology.links),
+            kind=LINK_KINDS[sort] if known else "limit",
+            alike=len(members),
+            of=int(totals[sort]),
+            bandwidth=bandwidth,
+            bytes=float(subject.carried[first]),
+            busy=float(subject.busy[first]),
+        )
+
+
+def _limit(subject: Subject, number: int) -> str:
+    card, where = (
+        number % subject.topology.cards,
+        "to other nodes" if number >= subject.topology.cards else "inside its node",
+    )
+    return f"what {subject.case.protocol} lets card {card} send {where}"

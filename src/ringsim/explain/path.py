@@ -1,0 +1,163 @@
+"""What a run's time is made of: its critical path, walked backwards from the last delivery.
+
+Every firing began the moment the last thing it waited for was there: a delivery, or its own sender's being free. Going
+from each to that one, from the end to the beginning, gives a chain of firings without a gap between them. Its parts add
+up to the time of the run, so each second of it has exactly one reason.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.engines.compiled.recording import Deliveries
+from ringsim.fabric import Protocol
+from ringsim.program import Program
+from ringsim.schedule import Schedule
+from ringsim.topology import Topology
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+#: What time is spent on, in the order in which it passes.
+PARTS = (
+    "start-up", "sender's overhead", "sending", "gap between messages", "waiting for shared links", "latency of links",
+    "software steps", "reducing",
+)  # fmt: skip
+
+#: Times this close together, relative to the later one, are equal: some thousand roundings.
+EQUAL = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """The critical path in the order of time, shape ``[hops]`` unless said otherwise.
+
+    Attributes
+    ----------
+    row, firing : int arrays
+        Of the program. Joins are among them; they cost nothing.
+    delivered : bool array
+        Whether what came next waited for the delivery, or only for the sender to be free again.
+    begin, end : float arrays, seconds
+        From when the firing kept the run waiting, and until when.
+    parts : float array, shape ``[hops, parts]``, seconds
+        What `PARTS` took of it; those of a hop add up to ``end - begin``, which leaves start-up to nobody.
+    startup : float, seconds
+    """
+
+    row: Ints
+    firing: Ints
+    delivered: NDArray[np.bool_]
+    begin: Floats
+    end: Floats
+    parts: Floats
+    startup: float
+
+    @cached_property
+    def total(self) -> Floats:
+        """Seconds for each of `PARTS`, shape ``[parts]``."""
+        found: Floats = self.parts.sum(axis=0)
+        found[0] += self.startup
+        return found
+
+    def taking(self, *parts: str) -> float:
+        """Seconds that some of `PARTS` take together."""
+        return float(sum(self.total[PARTS.index(part)] for part in parts))
+
+
+def critical_path(
+    program: Program, schedule: Schedule, topology: Topology, protocol: Protocol, times: Deliveries
+) -> Path:  # fmt: skip
+    """Walk back from the last delivery.
+
+    Parameters
+    ----------
+    program : Program
+    schedule, topology, protocol
+        It was priced from.
+    times : Deliveries
+        Of its run.
+    """
+    steps = _walk(program, times)[::-1]
+    row, firing = (np.array([step[i] for step in steps], np.int64) for i in (0, 1))
+    delivered, end = np.array([step[2] for step in steps], bool), np.array([step[3] for step in steps])
+    begin = np.concatenate([[program.startup], end[:-1]])
+    walked = Path(row, firing, delivered, begin, end, np.zeros((len(row), len(PARTS))), program.startup)
+    return replace(walked, parts=_parts(program, schedule, topology, protocol, walked))
+
+
+def _walk(program: Program, times: Deliveries) -> list[tuple[int, int, bool, float]]:
+    """(row, firing, whether its delivery counts, until when), latest first."""
+    offsets, on, lags = program.dep_offsets, program.dep_row, program.dep_lag
+    count, reduces, latency, work = program.count, program.reduces, program.latency, program.work
+
+    def left(row: int, firing: int) -> float:
+        adding = work[row] if firing < reduces[row] else 0.0
+        return float(times.at(row, firing) - latency[row] - adding)
+
+    row, firing = times.last()
+    delivered, end = True, float(times.at(row, firing))
+    found = []
+    while True:
+        found.append((row, firing, delivered, end))
+        inputs = slice(offsets[row], offsets[row + 1])
+        wanted = firing - lags[inputs]
+        some = np.flatnonzero(wanted >= 0)
+        given = on[inputs][some]
+        nth = np.minimum(wanted[some], count[given] - 1)
+        when = times.at(given, nth)
+        latest = float(when.max(initial=-1.0))
+        # Who waits for data rather than for himself comes first where both are there at once, and of inputs the first.
+        before = (row, firing - 1) if firing else (int(program.after[row]), -1)
+        own = -1.0
+        if before[0] >= 0:
+            before = before[0], before[1] % int(count[before[0]])
+            own = left(*before)
+        if max(own, latest) < 0:
+            return found
+        if latest >= own * (1 - EQUAL):
+            which = int((when >= latest * (1 - EQUAL)).argmax())
+            row, firing, delivered, end = int(given[which]), int(nth[which]), True, float(when[which])
+        else:
+            (row, firing), delivered, end = before, False, own
+
+
+def _parts(program: Program, schedule: Schedule, topology: Topology, protocol: Protocol, path: Path) -> Floats:
+    """Divide what each hop took, shape ``[hops, parts]``."""
+    row, delivered, moves = path.row, path.delivered, ~schedule.joins[path.row]
+    rate, overhead = program.top_rate()[row], program.overhead[row]
+    latency = np.where(delivered, program.latency[row], 0.0)
+    work = np.where(delivered & (path.firing < program.reduces[row]), program.work[row], 0.0)
+    step = np.where(_inside(schedule, topology, row), protocol.step_scale_up, protocol.step_network)
+    step = np.where(delivered & moves, step, 0.0)
+    sending = np.where(moves, path.end - path.begin - overhead - latency - work, 0.0)
+    waiting = sending - program.bytes[row] / rate
+    waiting[waiting <= EQUAL * path.end] = 0.0  # what is left is the rounding of the two times
+    gap, hidden = np.zeros(len(row)), np.zeros(len(row))
+    if program.padding is not None:
+        # A gap runs while the message is on its way: whoever waits for the message sees only what of the gap is longer.
+        pause = program.padding[row] / rate
+        hidden = np.where(delivered, np.minimum(pause, _on_the_way(program, topology)[row] + step), 0.0)
+        gap = pause - hidden
+    alone = sending - waiting - gap - hidden
+    parts = {
+        "sender's overhead": overhead, "sending": alone, "gap between messages": gap, "waiting for shared links": waiting,
+        "latency of links": latency + hidden - step, "software steps": step, "reducing": work,
+    }  # fmt: skip
+    return np.stack([parts.get(name, np.zeros(len(row))) for name in PARTS], axis=1)
+
+
+def _on_the_way(program: Program, topology: Topology) -> Floats:
+    """Latencies of the links that each row takes, added up, shape ``[rows]``."""
+    limits = np.zeros(len(program.bandwidth) - topology.links)
+    each = np.concatenate([topology.latency, limits])[program.route_links]
+    return np.bincount(program.row_of_hop(), weights=each, minlength=program.rows).astype(np.float64)
+
+
+def _inside(schedule: Schedule, topology: Topology, row: Ints) -> NDArray[np.bool_]:
+    """Which rows stay in a node, and so take a step of its kind."""
+    node = topology.node_of_vertex()
+    source, target = node[schedule.source[row]], node[schedule.target[row]]
+    return np.asarray((source == target) & (source >= 0))

@@ -1,0 +1,123 @@
+"""The run that is explained, with everything that can be asked of it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.candidates import Layouts, program_of
+from ringsim.collectives import COLLECTIVES, Algorithm
+from ringsim.engines.compiled.recording import RecordError, deliveries
+from ringsim.explain.path import Path, critical_path
+from ringsim.fabric import Fabric, Protocol
+from ringsim.program import Program
+from ringsim.question import Question, StudyError
+from ringsim.race import Timer
+from ringsim.result import Case
+from ringsim.schedule import Schedule
+from ringsim.study import Answer, Notice, Progress
+from ringsim.topology import Topology
+
+Floats = NDArray[np.float64]
+
+#: A link cannot be busy for longer than the run, but sums of floats may say so.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One candidate of an answer, the fastest, laid out and timed firing by firing.
+
+    Attributes
+    ----------
+    question : Question
+        Asks for exactly this candidate.
+    answer : Answer
+    schedule : Schedule
+    program : Program
+    path : Path
+        Its critical path.
+    """
+
+    question: Question
+    answer: Answer
+    schedule: Schedule
+    program: Program
+    path: Path
+
+    @property
+    def case(self) -> Case:
+        """What was simulated."""
+        return self.answer.best.case
+
+    @property
+    def topology(self) -> Topology:
+        """The cluster."""
+        return self.answer.topology
+
+    @property
+    def sheet(self) -> Fabric:
+        """The data sheet, changes included."""
+        return self.answer.fabric
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """How it was built."""
+        return COLLECTIVES[self.case.collective][self.case.algorithm]
+
+    @property
+    def protocol(self) -> Protocol:
+        """The constants that were used."""
+        return self.sheet.protocol(self.case.protocol, self.case.algorithm)
+
+    @property
+    def time_us(self) -> float:
+        """The time that is explained, in microseconds."""
+        assert self.answer.best.time_us is not None
+        return self.answer.best.time_us
+
+    @cached_property
+    def busy(self) -> Floats:
+        """Part of the run for which each link is kept busy, shape ``[links]``, limits that rows share behind them."""
+        part = self.program.load() / self.program.bandwidth / (self.time_us / 1e6)
+        return np.asarray(np.where(part < 1 + ROUNDING, np.minimum(part, 1.0), part))
+
+    @cached_property
+    def carried(self) -> Floats:
+        """Bytes over each of them."""
+        program = self.program
+        sent = program.bytes if program.padding is None else program.bytes - program.padding
+        return replace(program, bytes=sent).load()
+
+
+def examine(
+    question: Question, answer: Answer, *, progress: Progress | None = None, notice: Notice | None = None
+) -> Subject:
+    """Time the best candidate of an answer firing by firing.
+
+    Raises
+    ------
+    StudyError
+        If its deliveries are too many to be kept.
+    """
+    case, layouts, timer = answer.best.case, Layouts(), Timer()
+    program = program_of(case, answer.topology, timer, layouts)
+    schedule, _ = layouts.get(case, answer.topology, timer)
+    report = (lambda done: progress(case, done, program.transfers)) if progress else None
+    try:
+        times = deliveries(program, progress=report, notice=notice)
+    except RecordError as error:
+        raise StudyError(f"{case.algorithm} on {case.cards:,} cards: {error}") from error
+    protocol = answer.fabric.protocol(case.protocol, case.algorithm)
+    path = critical_path(program, schedule, answer.topology, protocol, times)
+    return Subject(pinned(question, case), answer, schedule, program, path)
+
+
+def pinned(question: Question, case: Case) -> Question:
+    """Ask for one candidate and no other."""
+    sliced = COLLECTIVES[case.collective][case.algorithm].piece == "slices"
+    return replace(
+        question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
+        slices=case.pieces if sliced else None, chunks=None if sliced else case.pieces,
+    )  # fmt: skip

@@ -1,0 +1,21 @@
+"""Numbers as the report writes them, and tables that line up."""
+
+from collections.abc import Sequence
+
+
+def micro(seconds: float) -> str:
+    """Write a time in microseconds, without its unit."""
+    time = seconds * 1e6
+    return f"{time:.2f}" if time < 1e4 else f"{time:.1f}"
+
+
+def columns(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
+    """Line up cells, those of the columns `left` on their left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,108 @@
+"""The tuner's table for people, and the same as one JSON object."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ringsim import __version__
+from ringsim.candidates import seated
+from ringsim.collectives import COLLECTIVES
+from ringsim.explain.command import command
+from ringsim.explain.writing import columns, micro
+from ringsim.report import Line, cluster_facts, counted, share
+from ringsim.result import Case, Result
+from ringsim.tune.table import Row, Table
+from ringsim.units import format_size
+
+#: Of the JSON object; changes when a key changes its meaning or goes.
+SCHEMA = 1
+
+HEADINGS = (
+    ("from", "below", "plan", "protocol", "at", "time", "busbw", "bound", "reached", "one ring", "gain"),
+    ("", "", "", "", "", "(us)", "(GB/s)", "(us)", "", "(us)", ""),
+)
+
+
+def page(table: Table, reasons: Sequence[str], *, quiet: bool = False) -> Sequence[Line]:
+    """Lay out the table, and a sentence for each row; without what was assumed if `quiet`.
+
+    Parameters
+    ----------
+    table : Table
+    reasons : sequence of str
+        One for each row.
+    quiet : bool
+    """
+    blank = Line("", "blank")
+    above = [] if quiet else [*header(table), blank]
+    lines = columns([*HEADINGS, *(_cells(row, row is table.rows[-1]) for row in table.rows)], left=(2, 3))
+    starts = [format_size(row.tuned.bytes) for row in table.rows]
+    width = max(map(len, starts))
+    return [
+        *above,
+        *(Line(line, "heading" if i < len(HEADINGS) else "row") for i, line in enumerate(lines)),
+        blank,
+        *(Line(f"{start:>{width}}  {reason}") for start, reason in zip(starts, reasons, strict=True)),
+        blank,
+        verdict(table),
+    ]  # fmt: skip
+
+
+def header(table: Table) -> list[Line]:
+    """Say what was tuned, and for what cluster."""
+    case, many = table.rows[0].tuned.best.case, sum(len(row.tuned.tried) for row in table.rows)
+    ends = f"{format_size(table.rows[0].tuned.bytes)} to {format_size(table.rows[-1].tuned.bytes)}"
+    title = f"{case.collective} of {ends} on {case.cards:,} cards of {case.fabric}, ringsim {__version__}"
+    facts = [*cluster_facts(table.topology)]
+    if table.topology.placement is not None:
+        words = seated(table.question, table.topology)
+        facts.append(("placement", f"{words}; plans may number ranks in another order"))
+    facts.append(("tried", f"{counted(many, 'plan')}, every algorithm with its default parameters among them"))
+    return [Line(title, "title"), Line("", "blank"), *(Line(f"{label:<11}{text}", "label") for label, text in facts)]
+
+
+def plan(case: Case) -> str:
+    """Name a plan: algorithm, channels, pieces, and the order of ranks where it is a new one."""
+    piece = COLLECTIVES[case.collective][case.algorithm].piece.removesuffix("s")
+    return f"{case.algorithm} ×{case.channels}, {counted(case.pieces, piece)}"
+
+
+def _cells(row: Row, last: bool) -> tuple[str, ...]:
+    best, naive = row.tuned.best, row.tuned.naive
+    assert best.time_us is not None
+    assert naive.time_us is not None
+    assert best.reached is not None
+    return (
+        format_size(row.low), "" if last else format_size(row.high + 1), plan(best.case), best.case.protocol,
+        format_size(best.case.bytes), micro(best.time_us / 1e6), f"{best.busbw_GBps:.4g}", micro(best.bound_us / 1e6),
+        share(best.reached), micro(naive.time_us / 1e6), f"{row.tuned.gain:.1f}×",
+    )  # fmt: skip
+
+
+def verdict(table: Table) -> Line:
+    """Say how near to the bound the plans come, and what is gained."""
+    shares = sorted(row.tuned.best.reached or 0.0 for row in table.rows)
+    gains = sorted(row.tuned.gain for row in table.rows)
+    reached = share(shares[0]) if len(shares) == 1 else f"{share(shares[0])} to {share(shares[-1])}"
+    gained = f"{gains[0]:.1f}" if len(gains) == 1 else f"{gains[0]:.1f} to {gains[-1]:.1f}"
+    return Line(f"reached {reached} of the bound, {gained} times as fast as one ring", "verdict")
+
+
+def document(table: Table, reasons: Sequence[str]) -> dict[str, Any]:
+    """Build the object that ``ringsim tune --json`` prints."""
+
+    def one(result: Result) -> dict[str, Any]:
+        return {"case": asdict(result.case) | {"id": result.case.id()}, "result": result.outputs()}
+
+    return {
+        "schema": SCHEMA,
+        "ringsim_version": __version__,
+        "rows": [
+            {
+                "min_bytes": row.low, "max_bytes": row.high, "plan": one(row.tuned.best),
+                "naive": one(row.tuned.naive), "gain": row.tuned.gain, "why": reason, "command": command(row.question),
+                "tried": len(row.tuned.tried),
+            }
+            for row, reason in zip(table.rows, reasons, strict=True)
+        ],
+    }  # fmt: skip

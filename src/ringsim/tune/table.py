@@ -1,0 +1,226 @@
+"""From sizes to a table: for which sizes which plan, where one takes over from the next, and why."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from ringsim.collectives import COLLECTIVES
+from ringsim.question import DTYPES, Question, StudyError
+from ringsim.race import Notice, Track, fastest, race
+from ringsim.result import Case, Result
+from ringsim.study import cluster
+from ringsim.topology import Topology
+from ringsim.tune.orders import orders_of
+from ringsim.tune.search import Order, Tuned, search
+from ringsim.tune.store import Store
+
+#: Two sizes so close that it does not matter which of them is where plans change.
+CLOSE = 1.5
+
+#: Sizes at which plans change are multiples of this part of the smaller size that was tried: round numbers.
+ROUND = 16
+
+#: Called with how many sizes are done, of how many, and the size under way in bytes.
+Steps = Callable[[int, int, int], None]
+
+
+def silent(done: int, many: int, size: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes
+    ----------
+    low, high : int
+        Sizes in bytes for which the plan is meant, both included.
+    tuned : Tuned
+        At the size that was tried.
+    question : Question
+        Asks for exactly this plan at this size.
+    """
+
+    low: int
+    high: int
+    tuned: Tuned
+    question: Question
+
+
+@dataclass(frozen=True)
+class Table:
+    """Plans for a range of sizes, ascending.
+
+    Attributes
+    ----------
+    question : Question
+        What was asked, without its size.
+    topology : Topology
+        With the ranks where they sit.
+    rows : tuple of Row
+    """
+
+    question: Question
+    topology: Topology
+    rows: tuple[Row, ...]
+
+
+def sizes(low: int, high: int, factor: float, dtype: str) -> list[int]:
+    """Sizes from `low` to `high`, each `factor` times the one before, whole numbers of elements; nccl-tests' -b -e -f.
+
+    Raises
+    ------
+    StudyError
+        If there is none, or too many.
+    """
+    if not 1 < factor <= 2**40:
+        raise StudyError(f"factor = {factor:g}: larger than 1, such as 2 or 4")
+    if not 0 < low <= high:
+        raise StudyError(f"begin = {low}, end = {high}: sizes rise from one to the other")
+    many = int(math.log(high / low) / math.log(factor) + 1e-9) + 1
+    if many > MOST_SIZES:
+        raise StudyError(f"factor = {factor:g}: {many:,} sizes; at most {MOST_SIZES}, so take a larger factor")
+    width = DTYPES[dtype]
+    return sorted({max(width, round(low * factor**i) // width * width) for i in range(many)})
+
+
+#: More sizes than anybody reads.
+MOST_SIZES = 64
+
+
+def tune(
+    question: Question,
+    asked: Sequence[int],
+    *,
+    among: tuple[str, ...] = (),
+    store: Store | None = None,
+    notice: Notice | None = None,
+    steps: Steps = silent,
+) -> Table:
+    """Find the best plan for each of some sizes.
+
+    Parameters
+    ----------
+    question : Question
+        The cluster, the collective and what protocols may be used; size, algorithm, rings and pieces are searched.
+    asked : sequence of int
+        Bytes, ascending.
+    among : tuple of str
+        Algorithms to choose from; all if empty.
+    store : Store or None
+        Where answers are kept, and looked for first.
+    notice : callable or None
+        Called with a sentence about what takes long for other reasons.
+    steps : callable
+
+    Raises
+    ------
+    FabricError, TopologyError, StudyError
+        As in `ringsim.study.answer`.
+    """
+    question = replace(question, size=asked[0], algorithm="auto", rings=None, slices=None, chunks=None)
+    topology, store = cluster(question), store or Store(None)
+    known = COLLECTIVES[question.collective]
+    for name in among:
+        if name not in known:
+            raise StudyError(f"algorithms = {name}: one of {', '.join(known)}")
+    orders = orders_of(question, Track(topology, notice=notice))
+    inputs, found = _inputs(question, orders) | {"among": list(among)}, []
+    for number, size in enumerate(asked):
+        steps(number, len(asked), size)
+        found.append(_tuned(orders, size, among, inputs, store))
+    pinned = [_pinned(question, orders, tuned.best.case) for tuned in found]
+    ends = list(_ends(pinned, found, orders, inputs, store))
+    lows = [asked[0], *(end + 1 for end in ends[:-1])]
+    rows = [Row(*fields) for fields in zip(lows, ends, found, pinned, strict=True)]
+    return Table(question, topology, tuple(rows))
+
+
+def _inputs(question: Question, orders: Sequence[Order]) -> dict[str, Any]:
+    """Everything that decides what is found, but the size."""
+    topology = orders[0].track.topology
+    return {
+        "clusters": [order.track.topology.fingerprint() for order in orders], "cards": topology.cards,
+        "domain": topology.group, "collective": question.collective, "protocol": question.protocol,
+        "dtype": question.dtype, "engine": question.engine, "jump": question.jump, "seed": question.seed,
+        "names": [orders[0].name, topology.fabric.name, topology.fabric.network.name],
+    }  # fmt: skip
+
+
+def _tuned(orders: Sequence[Order], size: int, among: tuple[str, ...], inputs: dict[str, Any], store: Store) -> Tuned:
+    key = inputs | {"size": size}
+    kept = store.get(key)
+    if kept is not None:
+        tried = tuple(_result(one) for one in kept["tried"])
+        return Tuned(tried[0], tried, _result(kept["naive"]))
+    found = search(orders, size, among)
+    store.put(key, {"naive": asdict(found.naive), "tried": [asdict(one) for one in found.tried]})
+    return found
+
+
+def _result(kept: dict[str, Any]) -> Result:
+    case = Case(**kept["case"] | {"changed": tuple(kept["case"]["changed"])})
+    return Result(**kept | {"case": case})
+
+
+def _pinned(question: Question, orders: Sequence[Order], case: Case) -> Question:
+    """Ask for one plan and no other."""
+    order = next(order for order in orders if order.name == case.placement)
+    piece = COLLECTIVES[case.collective][case.algorithm].piece
+    pieces: dict[str, Any] = {piece: case.pieces}
+    return replace(
+        question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
+        placement=order.question.placement, **pieces,
+    )  # fmt: skip
+
+
+# -- where one plan takes over -------------------------------------------------------------------------------
+
+
+def way(case: Case) -> tuple[str, str, int, str]:
+    """What two plans that differ in pieces alone have in common."""
+    return case.algorithm, case.protocol, case.channels, case.placement
+
+
+def _ends(
+    pinned: Sequence[Question], found: Sequence[Tuned], orders: Sequence[Order], inputs: dict[str, Any], store: Store
+) -> Iterator[int]:
+    """Largest size for which each plan is meant."""
+    for (question, tuned), (after, following) in pairwise(zip(pinned, found, strict=True)):
+        if way(tuned.best.case) == way(following.best.case):
+            yield following.bytes - 1
+            continue
+        key = inputs | {"from": tuned.best.case.id(), "to": following.best.case.id()}
+        end = store.get(key)
+        if end is None:
+            end = _crossing((question, tuned.bytes), (after, following.bytes), orders) - 1
+            store.put(key, end)
+        yield int(end)
+    yield found[-1].bytes
+
+
+def _crossing(small: tuple[Question, int], large: tuple[Question, int], orders: Sequence[Order]) -> int:
+    """Smallest size looked at for which the plan of the larger size is quicker, by halving on a logarithmic scale."""
+    (before, low), (after, high) = small, large
+    element = DTYPES[before.dtype]
+    width = max(element, low // ROUND // element * element)
+    while high / low > CLOSE:
+        size = max(width, round(math.sqrt(low * high)) // width * width)
+        if not low < size < high:
+            break
+        if _time(after, size, orders) < _time(before, size, orders):
+            high = size
+        else:
+            low = size
+    return high
+
+
+def _time(question: Question, size: int, orders: Sequence[Order]) -> float:
+    order = next(o for o in orders if o.question.placement == question.placement)
+    best = fastest(race(replace(question, size=size), order.track))
+    assert best is not None
+    assert best.time_us is not None
+    return best.time_us
