@@ -14,6 +14,9 @@ from ringsim.tune.search import NAIVE
 from ringsim.tune.store import Store
 from ringsim.tune.table import Row, Table
 
+#: Parts of the time that more bandwidth would not shorten.
+_LATENCY = ("start-up", "latency of links", "software steps", "sender's overhead", "gap between messages")
+
 #: From here on a part of the time decides, and below it is not worth a word.
 MOST, LITTLE = 0.5, 0.02
 
@@ -76,7 +79,7 @@ def _of_naive(ring: Question, row: Row) -> str:
 
 
 def _latency(subject: Subject) -> float:
-    spent = subject.path.taking("start-up", "latency of links", "software steps", "sender's overhead")
+    spent = subject.path.taking(*_LATENCY)
     return float(spent / subject.path.total.sum())
 
 

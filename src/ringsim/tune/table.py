@@ -19,8 +19,8 @@ from ringsim.tune.store import Store
 #: Two sizes so close that it does not matter which of them is where plans change.
 CLOSE = 1.5
 
-#: Sizes at which plans change are multiples of this part of the smaller size that was tried: round numbers.
-ROUND = 16
+#: Binary digits of sizes at which plans change: round numbers.
+DIGITS = 4
 
 #: Called with how many sizes are done, of how many, and the size under way in bytes.
 Steps = Callable[[int, int, int], None]
@@ -206,9 +206,10 @@ def _crossing(small: tuple[Question, int], large: tuple[Question, int], orders: 
     """Smallest size looked at for which the plan of the larger size is quicker, by halving on a logarithmic scale."""
     (before, low), (after, high) = small, large
     element = DTYPES[before.dtype]
-    width = max(element, low // ROUND // element * element)
     while high / low > CLOSE:
-        size = max(width, round(math.sqrt(low * high)) // width * width)
+        size = math.isqrt(low * high)
+        width = max(1, (1 << max(0, size.bit_length() - DIGITS)) // element) * element
+        size = size // width * width
         if not low < size < high:
             break
         if _time(after, size, orders) < _time(before, size, orders):
