@@ -39,7 +39,9 @@ COLOURS = {
     "hierarchical-ring": "#8C1C13", "hierarchical-halving-doubling": "#BF4342",
     "hierarchical-recursive-doubling": "#D97B66", "hierarchical-nhr": "#E7A19A", "hierarchical-nb": "#E3B5C8",
     "hierarchical-swing": "#CC79A7", "ahc": "#F3D3DE",
-    "in-switch": "#333333",
+    "hierarchical-one-shot": "#B8860B", "hierarchical-one-shot-2": "#D4A72C", "hierarchical-one-shot-3": "#EBCB70",
+    "hierarchical-two-shot": "#7A5C00", "hierarchical-two-shot-2": "#9C7A14", "hierarchical-two-shot-3": "#BF9B30",
+    "tour-ring": "#2E8BC0", "forest": "#66C2A5", "in-switch": "#333333",
 }  # fmt: skip
 #: Gains that are worth a figure.
 WORTH = 1.1

@@ -30,6 +30,8 @@ LAYERS: list[set[str]] = [
     {"engines"},
     {"result", "trace", "bounds"},
     {"program"},
+    {"catalogue"},
+    {"formats"},
     {"collectives", "values", "schedule_file"},
     {"topology"},
     {"selection"},
@@ -39,7 +41,7 @@ LAYERS: list[set[str]] = [
 LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 
 #: Folders whose modules may import each other.
-WINGS = {"cli", "collectives", "engines", "explain", "fabric", "picture", "topology", "tune", "values"}
+WINGS = {"cli", "collectives", "engines", "explain", "fabric", "formats", "picture", "topology", "tune", "values"}
 
 #: Where a package may be imported, as beginnings of module names.
 HOMES = {

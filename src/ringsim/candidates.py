@@ -9,6 +9,7 @@ from typing import Protocol as Shape
 import numpy as np
 
 from ringsim import memory
+from ringsim.catalogue import content, find, is_file
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
 from ringsim.fabric import Fabric
 from ringsim.program import Program, Routes, price, route
@@ -20,6 +21,10 @@ from ringsim.topology import LINK_KINDS, Topology
 
 #: Programs with more rows than this are priced again when it is their turn rather than kept until then.
 MOST_ROWS_KEPT = 200_000
+
+
+class NoPlaceError(StudyError):
+    """Nothing that is asked for can be laid over this cluster, or fits into memory."""
 
 
 #: Rows of schedules that are kept for the next question.
@@ -39,7 +44,7 @@ class Layouts:
             self._kept[key] = found
             return found
         self.trim()
-        algorithm = COLLECTIVES[case.collective][case.algorithm]
+        algorithm = find(case.collective, case.algorithm)
         with timer("schedule"):
             schedule = algorithm.build(topology, case.channels, case.pieces)
             if topology.placement is not None and not algorithm.looks:
@@ -104,9 +109,9 @@ def candidates(question: Question, topology: Topology, timer: Timer, layouts: La
     StudyError
         If the question asks for what this cluster or algorithm does not have.
     """
-    known = COLLECTIVES[question.collective]
-    names, refused = _names(question, known), []
-    _check(question, topology, {name: known[name] for name in names})
+    names, refused = _names(question, COLLECTIVES[question.collective]), []
+    known = {name: find(question.collective, name) for name in names}
+    _check(question, topology, known)
     everything = question.algorithm == "all"
     if not everything:
         memory.check(question, topology, names)
@@ -118,10 +123,12 @@ def candidates(question: Question, topology: Topology, timer: Timer, layouts: La
         except (CollectiveError, memory.TooLargeError) as error:
             # Whoever asks for several asks for those that this cluster has room for.
             if len(names) == 1:
-                raise StudyError(f"algorithm = {name}: {error}") from error
+                raise NoPlaceError(f"algorithm = {name}: {error}") from error
             refused.append(name)
     if len(refused) == len(names):
-        raise StudyError(f"algorithm = {question.algorithm}: none of {', '.join(names)} can be laid over this cluster")
+        raise NoPlaceError(
+            f"algorithm = {question.algorithm}: none of {', '.join(names)} can be laid over this cluster"
+        )
 
 
 def seated(question: Question, topology: Topology) -> str:
@@ -135,6 +142,8 @@ def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...
     """Algorithms that the question asks for."""
     if question.algorithm in ("auto", "all"):
         return tuple(name for name in known if known[name].auto or question.algorithm == "all")
+    if is_file(question.algorithm):
+        return (question.algorithm,)
     try:
         return resolve(question.algorithm, question.collective, tuple(known))
     except SelectionError as error:
@@ -179,7 +188,7 @@ def _ways(
     for channels, protocol in product(numbers, _protocols(question, sheet, name, algorithm)):
         pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
         case = Case(
-            fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint(),
+            fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint() + content(name),
             cards=topology.cards, domain=topology.group, nodes=topology.nodes,
             collective=question.collective, algorithm=name, protocol=protocol, channels=channels, pieces=pieces,
             bytes=size, count=count, dtype=question.dtype, engine=question.engine,
@@ -205,7 +214,7 @@ def _protocols(question: Question, sheet: Fabric, name: str, algorithm: Algorith
     own = tuple(protocol for protocol in asked if protocol in (having or list(sheet.protocols)[-1:]))
     if not own:
         right = " or ".join(having or list(sheet.protocols)[-1:])
-        raise StudyError(f"protocol = {question.protocol}: the library has no {name} in it; use {right}")
+        raise CollectiveError(f"the library does not have it in {question.protocol}; use {right}")
     return own
 
 
@@ -218,7 +227,7 @@ def _channels(question: Question, most: int) -> tuple[int, ...]:
 
 def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -> Program:
     """Lay out and price what a case simulates."""
-    algorithm = COLLECTIVES[case.collective][case.algorithm]
+    algorithm = find(case.collective, case.algorithm)
     schedule, routes = layouts.get(case, topology, timer)
     with timer("route and price"):
         constants = topology.fabric.protocol(case.protocol, case.algorithm)

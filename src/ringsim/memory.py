@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ringsim.collectives import COLLECTIVES, CollectiveError
+from ringsim.catalogue import find
+from ringsim.collectives import CollectiveError
 from ringsim.question import Question, StudyError
 from ringsim.topology import GraphTopology, Topology
 
@@ -33,7 +34,7 @@ def estimate(question: Question, topology: Topology, names: Iterable[str]) -> fl
     """Bytes that the largest candidate among the algorithms `names` will need at its peak, roughly."""
     most = 0.0
     for name in names:
-        algorithm = COLLECTIVES[question.collective][name]
+        algorithm = find(question.collective, name)
         try:
             rows = algorithm.rows(topology, question.rings or algorithm.channels(topology))
         except CollectiveError:

@@ -39,7 +39,7 @@ class Question:
         A key of `COLLECTIVES`.
     algorithm : str
         A name in ``COLLECTIVES[collective]``; ``"auto"`` for the faster of ring and tree, or ``"all"`` for the fastest
-        there is; or what NCCL_ALGO or HCCL_ALGO may hold.
+        there is; what NCCL_ALGO or HCCL_ALGO may hold; or a file that holds a schedule, JSON or MSCCL XML.
     rings : int or None
         Channels side by side; None for the most that do not get in each other's way.
     slices, chunks : int or None
@@ -50,7 +50,7 @@ class Question:
         Another scale-out network under the same cards, by name or path.
     placement : str, sequence of int or None
         On which card each rank sits, where rank is not card: ``"shuffle:SEED"``, ``"round-robin"``, a file, or the cards;
-        ``"ordered"`` where a graph has them in another order.
+        ``"ordered"`` where a graph has them in another order, ``"tour"`` for along the best ring through the network.
     graph : str, NetworkX graph or None
         The cluster itself, as a GraphML or node-link JSON file or an object, instead of one laid out from the fabric.
     protocol : str

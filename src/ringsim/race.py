@@ -13,6 +13,7 @@ import numpy as np
 
 from ringsim.bounds import lower_bound
 from ringsim.candidates import Candidate, Layouts, candidates
+from ringsim.catalogue import find
 from ringsim.collectives import COLLECTIVES
 from ringsim.engines import run
 from ringsim.question import Question, StudyError
@@ -143,7 +144,7 @@ def _simulate(question: Question, track: Track, candidate: Candidate, bounds: Bo
 def _result(candidate: Candidate, bounds: Bounds, trace: Trace | None = None, wall_s: float = 0.0) -> Result:
     """Turn times into figures; without a trace the candidate was not simulated."""
     case = candidate.case
-    bound = bounds[COLLECTIVES[case.collective][case.algorithm].adds_in_switch]
+    bound = bounds[find(case.collective, case.algorithm).adds_in_switch]
     seconds = trace.time if trace else None
     if not all(math.isfinite(part * 1e6) for part in (candidate.floor, bound, seconds or 0.0)):
         raise StudyError(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ringsim import __version__
-from ringsim.collectives import COLLECTIVES, Algorithm
+from ringsim.catalogue import find
+from ringsim.collectives import Algorithm
 from ringsim.fabric import Protocol
 from ringsim.result import Result
 from ringsim.study import Answer
@@ -191,7 +192,7 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
 
 
 def _how(result: Result) -> Algorithm:
-    return COLLECTIVES[result.case.collective][result.case.algorithm]
+    return find(result.case.collective, result.case.algorithm)
 
 
 def _sharing(protocol: Protocol, allotted: bool) -> str:
@@ -260,14 +261,14 @@ def table(answer: Answer) -> list[Line]:
 
 
 def _shown(answer: Answer) -> list[Result]:
-    """Candidates fastest first; where there are more than one reads, the best of each algorithm."""
+    """Candidates fastest first; where there are more than one reads, the best of each of the fastest algorithms."""
     rows = sorted(answer.candidates, key=lambda r: (r.time_us is None, r.time_us or r.floor_us))
     if len(rows) <= MOST_ROWS:
         return rows
     best: dict[str, Result] = {}
     for row in rows:
         best.setdefault(row.case.algorithm, row)
-    return list(best.values())
+    return list(best.values())[:MOST_ROWS]
 
 
 def _cells(result: Result) -> tuple[str, ...]:
@@ -296,7 +297,7 @@ def notes(answer: Answer) -> list[Line]:
     if any(candidate.time_us is None for candidate in answer.candidates):
         parts.append("≥ not simulated: its busiest link alone takes longer than the fastest candidate")
     if len(_shown(answer)) < len(answer.candidates):
-        parts.append(f"of {len(answer.candidates)} candidates the best of each algorithm; --json has all")
+        parts.append(f"of {len(answer.candidates)} candidates the fastest; --json has all")
     return [Line("; ".join(parts), "note")] if parts else []
 
 

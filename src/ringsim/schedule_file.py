@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ringsim.fabric.errors import show, suggest
+from ringsim.fabric.errors import FileError, show, suggest
 from ringsim.schedule import COLUMNS, EVERYONE, Ints, Schedule, ScheduleError, dependencies
 
 SCHEMA = 1
@@ -30,7 +30,7 @@ MOST = 2**30
 MOST_UNITS, MOST_RANKS = 100_000_000, 20_000_000
 
 
-class ScheduleFileError(Exception):
+class ScheduleFileError(FileError):
     """A file that holds no schedule, as ``FILE: row 3: key = value: what is wrong; what would be right``."""
 
 

@@ -3,13 +3,17 @@
 This is the Python front door; the command line is a thin layer over it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ringsim import fabric as fabrics
 from ringsim import topology as topologies
 from ringsim.candidates import Layouts, program_of
-from ringsim.collectives import COLLECTIVES
+from ringsim.collectives import COLLECTIVES, CollectiveError
+from ringsim.collectives.tour import along
 from ringsim.fabric import Fabric
 from ringsim.program import Program
 from ringsim.question import DTYPES, Question, StudyError
@@ -98,7 +102,17 @@ def cluster(question: Question, timer: Timer | None = None) -> Topology:
         found = _cards(question, sheet)
         if question.placement is None:
             return found
-        return replace(found, placement=topologies.placed(question.placement, found.cards, found.group))
+        return replace(found, placement=_placement(question.placement, found))
+
+
+def _placement(written: str | Sequence[int], found: Topology) -> NDArray[np.int64] | None:
+    """Card of each rank, None where rank is card."""
+    if written != "tour":
+        return topologies.placed(written, found.cards, found.group)
+    try:
+        return along(found)
+    except CollectiveError as error:
+        raise StudyError(f"placement = tour: {error}") from error
 
 
 def run(fabric: str | Fabric | None = None, cards: int | None = None, **options: object) -> Result:

@@ -52,7 +52,7 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "algorithm": click.option(
         "--algorithm", type=Name("algorithm", _algorithms), default="auto", show_default=True,
         help="auto for what libraries try by default (ring and tree for all-reduce); all; one of `ringsim algorithms`; "
-        "or what NCCL_ALGO or HCCL_ALGO holds.",
+        "what NCCL_ALGO or HCCL_ALGO holds; or a file with a schedule of your own, JSON or MSCCL XML.",
     ),
     "protocol": click.option(
         "--protocol", type=Name("protocol"), default="auto", show_default=True,
@@ -71,7 +71,7 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     ),
     "placement": click.option(
         "--placement", metavar="WORD|FILE",
-        help="Where ranks sit, if not card after card: shuffle:SEED, round-robin, ordered, or a file of cards.",
+        help="Where ranks sit, if not card after card: shuffle:SEED, round-robin, ordered, tour, or a file.",
     ),
     "domain": click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's."),
     "network": click.option("--network", type=NETWORK, help="Another network under the same cards."),

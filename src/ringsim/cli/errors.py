@@ -41,6 +41,7 @@ def silence_stdout() -> None:
 def explained(fabric: str | None, network: str | None = None, graph: str | None = None) -> Iterator[None]:
     """Turn the errors of a question about this fabric and network, or this graph, into those of a command line."""
     from ringsim.fabric import FabricError, load
+    from ringsim.fabric.errors import FileError
 
     try:
         yield
@@ -54,6 +55,8 @@ def explained(fabric: str | None, network: str | None = None, graph: str | None 
         except FabricError:
             raise BadFile(str(error)) from None
         raise click.ClickException(str(error)) from None
+    except FileError as error:
+        raise BadFile(str(error)) from None
     except ValueError as error:
         from ringsim.study import StudyError
         from ringsim.topology import TopologyError

@@ -1,6 +1,9 @@
 """``ringsim tune``: the best plan for each size on this network, why, and files that libraries read."""
 
-from typing import Any
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,6 +11,11 @@ from ringsim.cli.asking import asked, asks_but, check_named
 from ringsim.cli.errors import explained
 from ringsim.cli.options import FACTOR, Command, Size
 from ringsim.cli.screen import Notice, Progress, check_writable, dump, show
+
+if TYPE_CHECKING:
+    from ringsim.question import Question
+    from ringsim.tune.store import Store
+    from ringsim.tune.table import Table
 
 #: What a plan decides, and a user of this command does not.
 _DECIDED = ("size", "algorithm", "rings", "slices", "chunks")
@@ -24,7 +32,9 @@ _DECIDED = ("size", "algorithm", "rings", "slices", "chunks")
 @click.option("--nccl", metavar="FILE", help="Write what NCCL's tuner plugin reads: the best of what NCCL has.")
 @click.option("--hccl", metavar="FILE", help="Write what HCCL's tuner reads: the best of what HCCL has.")
 @click.option("--msccl", metavar="FOLDER", help="Write each plan as MSCCL XML into a folder.")
-@click.option("--order", metavar="FILE", help="Write the order of ranks that the plans want: what --placement reads.")
+@click.option(
+    "--order", metavar="FILE", help="Write the ranks in the order that the plans want: line 1 is to be rank 0."
+)
 @click.option("--no-cache", is_flag=True, help="Neither look for earlier answers nor keep these.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--output", metavar="FILE", help="Write the JSON object to a file; with --json, print nothing.")
@@ -42,17 +52,21 @@ def tune(
     check_named(given)
     files = {name: None if file is None else check_writable(file, name)
              for name, file in (("output", output), ("nccl", nccl), ("hccl", hccl), ("order", order))}  # fmt: skip
+    if msccl is not None:
+        _check_folder(msccl)
     progress, notice = Progress(enabled=not quiet), None if quiet else Notice()
     with explained(given["fabric"], given["network"], given["graph"]):
+        from ringsim.collectives import COLLECTIVES
         from ringsim.tune.reason import why
         from ringsim.tune.store import Store
         from ringsim.tune.table import sizes
         from ringsim.tune.table import tune as tuned
         from ringsim.units import format_size
 
-        question = asked(given)
+        question = asked(given).checked(COLLECTIVES)
         store = Store(None) if no_cache else Store.usual()
         among = tuple(name.strip() for name in algorithms.split(",")) if algorithms else ()
+        named = _named(question, files)
         wanted = sizes(begin, end, factor, question.dtype)
         try:
             table = tuned(
@@ -63,6 +77,7 @@ def tune(
             for i, row in enumerate(table.rows):
                 progress.step(i, len(table.rows), f"explaining {format_size(row.tuned.bytes)}")
                 reasons.append(why(table, row, store))
+            _told(question, wanted, store, named, files, progress)
         finally:
             progress.clear()
     if as_json or files["output"] is not None:
@@ -73,3 +88,60 @@ def tune(
         from ringsim.tune.page import page
 
         show(page(table, reasons, quiet=quiet))
+    _export(table, files["order"], msccl)
+
+
+def _check_folder(msccl: str) -> None:
+    """Refuse a folder that cannot be written to, before the work whose result it is to hold."""
+    try:
+        Path(msccl).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"msccl = {msccl}: {reason}; name a folder that you can write to") from None
+    if not os.access(msccl, os.W_OK):
+        raise click.ClickException(f"msccl = {msccl}: Permission denied; name a folder that you can write to")
+
+
+def _named(question: "Question", files: "Mapping[str, Path | None]") -> dict[str, tuple[str, ...]]:
+    """Algorithms that each library has for whose tuner a file is to be written."""
+    from ringsim.study import cluster
+    from ringsim.tune.export import LIBRARIES
+
+    asked = [name for name in LIBRARIES if files[name] is not None]
+    topology = cluster(question) if asked else None
+    return {name: LIBRARIES[name].algorithms(question, topology) for name in asked if topology is not None}
+
+
+def _told(
+    question: "Question", wanted: list[int], store: "Store", named: dict[str, tuple[str, ...]],
+    files: "Mapping[str, Path | None]", progress: Progress,
+) -> None:  # fmt: skip
+    """Write what libraries' tuners read, each from a table of what that library has."""
+    from ringsim.tune import export
+    from ringsim.tune.table import tune as tuned
+    from ringsim.units import format_size
+
+    for library, among in named.items():
+
+        def steps(done: int, many: int, size: int, library: str = library) -> None:
+            progress.step(done, many, f"{library}: {format_size(size)}")
+
+        target = files[library]
+        assert target is not None
+        export.LIBRARIES[library].write(tuned(question, wanted, among=among, store=store, steps=steps), target)
+
+
+def _export(table: "Table", order: Path | None, msccl: str | None) -> None:
+    """Write the order of ranks, and the plans themselves."""
+    from ringsim.tune import export
+
+    if order is not None:
+        order.write_text("".join(f"{rank}\n" for rank in export.order(table)), encoding="utf-8")
+    if msccl is not None:
+        written = 0
+        for path, notes, refused in export.write_msccl(table, Path(msccl)):
+            written += notes is not None
+            for said in [refused] if notes is None else notes:
+                click.echo(f"ringsim: {path}: {'not written: ' * (notes is None)}{said}", err=True)
+        if not written:
+            raise click.ClickException(f"msccl = {msccl}: none of the plans can be written as MSCCL XML")

@@ -10,10 +10,11 @@ import click
 from ringsim.cli.errors import BadFile, explained
 from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Command, Name, Size, Whole
 from ringsim.cli.screen import PATIENCE, Notice, check_writable, dump, echo
+from ringsim.cli.subject import Subject, of_msccl, of_schedule
 
 if TYPE_CHECKING:
     from ringsim.schedule import Schedule
-    from ringsim.values import Fifo, Proof
+    from ringsim.values import Fifo
 
 #: The verdict that a schedule is wrong.
 WRONG = 1
@@ -63,7 +64,9 @@ def _algorithms() -> Iterable[str]:
 )  # fmt: skip
 @click.option("--domain", type=DOMAIN, help="Cards in a scale-up domain, instead of the fabric's.")
 @click.option("--network", type=NETWORK, help="Another network under the same cards.")
-@click.option("--save", metavar="FILE", help="Write the algorithm's schedule to a file, too.")
+@click.option(
+    "--save", metavar="FILE", help="Write the schedule to a file, too: MSCCL's XML if it ends in .xml, else JSON.",
+)  # fmt: skip
 @click.option(
     "--depth", type=Whole("depth", "write a number such as 8"), default=DEPTH, show_default=True,
     help="Slots in the buffer of each connection.",
@@ -75,33 +78,33 @@ def verify(
 ) -> int:
     """Prove that every rank ends with the right data, each contribution exactly once, whatever the timing.
 
-    SCHEDULE is a JSON file (docs/schedule.md); or name an algorithm and a cluster. Exits with 1, and names the rank,
-    the unit and the firing, if the schedule is wrong or would stand still with buffers of --depth slots.
+    SCHEDULE is a JSON file, or MSCCL's if it ends in .xml (docs/schedule.md); or name an algorithm and a cluster. Exits
+    with 1, and names the rank, the unit and the firing, if the schedule is wrong or would stand still with buffers of
+    --depth slots.
     """
     began = time.perf_counter()
     if depth < 1:
         raise click.ClickException(f"depth = {depth}: at least 1; NCCL has {DEPTH}")
     if save is not None:
         check_writable(save, "save")
-    title, loaded = _loaded(schedule, save, asked)
-    sends, seconds = _work(loaded)
+    subject = _subject(schedule, save, asked)
+    seconds = subject.sends * MOVE_S + subject.kept * KEEP_S + subject.rounds * ROUND_S
     if seconds > MOST_S:
         raise click.ClickException(
-            f"{schedule or asked['algorithm']}: {sends:,} sends of a unit would take some {seconds / 60:,.0f} minutes "
-            "to go through; fewer cards, rings or chunks show the same"
+            f"{schedule or asked['algorithm']}: {int(subject.sends):,} sends of a unit would take some "
+            f"{seconds / 60:,.0f} minutes to go through; fewer cards, rings or chunks show the same"
         )
     if save is not None:
-        from ringsim.schedule_file import save as write
-
-        write(loaded, save)
+        assert subject.schedule is not None  # a file is not saved again
+        _save(subject.schedule, save, asked)
     if seconds > PATIENCE:
-        Notice()(f"going through {sends:,} sends of a unit")
-    found = _check(loaded, depth, all_timings=all_timings)
+        Notice()(f"going through {int(subject.sends):,} sends of a unit")
+    found = _check(subject, depth, all_timings=all_timings)
     spent = time.perf_counter() - began
     if as_json:
-        dump(_document(title, loaded, found, depth, spent))
+        dump(_document(subject, found, depth, spent))
     else:
-        _show(title, loaded, found, depth, spent)
+        _show(subject, found, depth, spent)
     return 0 if found.fine else WRONG
 
 
@@ -109,7 +112,8 @@ class _Found:
     """What came out: a proof or what is wrong, and the same for buffers."""
 
     def __init__(self) -> None:
-        self.proof: Proof | None = None
+        self.proved = False
+        self.pairs: int | None = None
         self.fifo: Fifo | None = None
         self.wrong = ""
 
@@ -119,23 +123,40 @@ class _Found:
         return not self.wrong
 
 
-def _loaded(path: str | None, save: str | None, asked: dict[str, Any]) -> "tuple[str, Schedule]":
-    """Read the schedule, or lay it; and what to call it."""
+def _subject(path: str | None, save: str | None, asked: dict[str, Any]) -> Subject:
+    """Read the schedule, or lay it."""
     if path is None:
         missing = [f"--{name}" for name in ("algorithm", "fabric", "cards") if asked[name] is None]
         if missing:
             raise click.UsageError(f"name a schedule file, or give {', '.join(missing)}", click.get_current_context())
-        return _laid({name: value for name, value in asked.items() if value is not None})
+        return of_schedule(*_laid({name: value for name, value in asked.items() if value is not None}))
     given = [f"--{name}" for name, value in [*asked.items(), ("save", save)] if value is not None]
     if given:
         raise click.UsageError(f"{', '.join(given)}: a file says it all", click.get_current_context())
 
+    from ringsim.formats import is_msccl
     from ringsim.schedule_file import ScheduleFileError, load_schedule
 
     try:
-        return path, load_schedule(path)
+        return of_msccl(path) if is_msccl(path) else of_schedule(path, load_schedule(path))
     except ScheduleFileError as error:
         raise BadFile(str(error)) from None
+
+
+def _save(schedule: "Schedule", path: str, asked: dict[str, Any]) -> None:
+    """Write a schedule as MSCCL XML or JSON, by the ending of the name."""
+    from ringsim.formats import is_msccl, msccl
+    from ringsim.schedule_file import save
+
+    if not is_msccl(path):
+        save(schedule, path)
+        return
+    try:
+        notes = msccl.write(schedule, path, name=f"{asked['algorithm']}_{schedule.ranks}")
+    except msccl.MscclError as error:
+        raise click.ClickException(f"save = {path}: {error}") from None
+    for note in notes:
+        Notice()(f"{path}: {note}")
 
 
 def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
@@ -166,23 +187,15 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
     return title, algorithm.build(cluster, case.channels, case.pieces)
 
 
-def _work(schedule: "Schedule") -> tuple[int, float]:
-    """How many units are sent, and seconds that it takes to go through them; as floats, for a file may say anything."""
-    sends = float((schedule.span.astype(float) * schedule.count * ~schedule.joins).sum())
-    apart = (schedule.begins >= 0).all() and (schedule.ends >= 0).all()
-    kept = 0.0 if apart else float(schedule.ranks) * schedule.units
-    return int(sends), sends * MOVE_S + kept * KEEP_S + float(schedule.count.max(initial=0)) * ROUND_S
-
-
-def _check(schedule: "Schedule", depth: int, *, all_timings: bool) -> _Found:
+def _check(subject: Subject, depth: int, *, all_timings: bool) -> _Found:
     from math import inf
 
-    from ringsim.values import ValuesError, fifo, prove
+    from ringsim.values import ValuesError
 
     found = _Found()
     try:
-        found.proof = prove(schedule, patience=inf if all_timings else ORDER_S)
-        found.fifo = fifo(schedule, depth)
+        found.pairs, found.fifo = subject.prove(depth, inf if all_timings else ORDER_S)
+        found.proved = True
         found.wrong = str(found.fifo.deadlock or "")
     except ValuesError as error:
         found.wrong = str(error)
@@ -192,18 +205,20 @@ def _check(schedule: "Schedule", depth: int, *, all_timings: bool) -> _Found:
 _LEFT_OUT = f"not checked: would take more than {ORDER_S:.0f} seconds; --all-timings does it, and so do fewer cards"
 
 
-def _show(title: str, schedule: "Schedule", found: _Found, depth: int, spent: float) -> None:
-    echo(title, bold=True)
-    echo(f"schedule  {schedule.rows:,} rows, {schedule.transfers:,} firings, {schedule.units:,} units")
-    if found.proof is not None:
-        echo(f"values    right: each of {schedule.ranks:,} ranks ends with what it should, each contribution once")
-        pairs = found.proof.pairs
+def _show(subject: Subject, found: _Found, depth: int, spent: float) -> None:
+    echo(subject.title, bold=True)
+    echo(subject.size)
+    if found.proved:
+        echo(f"values    right: each of {subject.ranks:,} ranks ends with what it should, each contribution once")
+        pairs = found.pairs
         echo("timing    " + (_LEFT_OUT if pairs is None else f"any: waits order all {pairs:,} pairs that disagree"))
     if found.fifo is not None and found.fine:
         slots = "slot is" if found.fifo.smallest == 1 else "slots are"
         echo(f"buffers   {depth} slots for each connection never stand still; {found.fifo.smallest} {slots} enough")
     if found.fifo is not None and not found.fine:
         echo(f"buffers   {depth} slots for each connection stand still; {found.fifo.smallest} slots would do")
+    for limit in subject.limits:
+        echo(f"runtime   {limit}")
     echo("right" if found.fine else f"WRONG: {found.wrong}", bold=True)
     echo(f"checked in {_seconds(spent)}")
 
@@ -212,13 +227,12 @@ def _seconds(spent: float) -> str:
     return f"{spent * 1e3:.1f}ms" if spent < 1 else f"{spent:.1f}s"
 
 
-def _document(title: str, schedule: "Schedule", found: _Found, depth: int, spent: float) -> dict[str, Any]:
+def _document(subject: Subject, found: _Found, depth: int, spent: float) -> dict[str, Any]:
     return {
-        "schedule": title, "ranks": schedule.ranks, "units": schedule.units, "rows": schedule.rows,
-        "firings": schedule.transfers, "right": found.fine, "wrong": found.wrong or None,
-        "values": found.proof is not None,
-        "any_timing": None if found.proof is None or found.proof.pairs is None else True,
-        "pairs": found.proof and found.proof.pairs,
+        "schedule": subject.title, "ranks": subject.ranks, **subject.figures,
+        "right": found.fine, "wrong": found.wrong or None, "values": found.proved,
+        "any_timing": None if found.pairs is None else True, "pairs": found.pairs,
         "fifo_depth": depth, "fifo_deadlock": None if found.fifo is None else found.fifo.deadlock is not None,
-        "fifo_smallest": found.fifo and found.fifo.smallest, "wall_s": spent,
+        "fifo_smallest": found.fifo and found.fifo.smallest,
+        **({"limits": list(subject.limits)} if subject.schedule is None else {}), "wall_s": spent,
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from ringsim.collectives import bidirectional, bruck, exchange, multiplying, swing, torus
+from ringsim.collectives import bidirectional, bruck, exchange, forest, multiplying, swing, torus, tour
 from ringsim.collectives.ahc import ahc, shares, widest
 from ringsim.collectives.algorithm import (
     MOST_CHUNKS,
@@ -108,6 +108,14 @@ ALGORITHMS: dict[str, Algorithm] = {
     "bidirectional-ring": Algorithm(
         bidirectional.bidirectional_ring, bidirectional.most_pairs, bidirectional.rows, slices, "slices",
         about="rings in pairs, the same way round and back",
+    ),
+    "tour-ring": Algorithm(
+        tour.tour_ring, tour.tours, ring_rows, slices, "slices", looks=True,
+        about="rings along tours that are looked for, wherever the cables of a network lie; up to 256 cards",
+    ),
+    "forest": Algorithm(
+        forest.forest, forest.trees, forest.rows, forest.chunks, "chunks", looks=True,
+        about="spanning trees packed into the network, chunks in a pipeline (Blink, ForestColl); up to 256 cards",
     ),
     "torus-ring": Algorithm(
         torus.torus_ring, torus.ways, torus.rows, one, "slices",

@@ -47,32 +47,49 @@ def tree(topology: Topology, channels: int, chunks: int) -> Schedule:
         Pieces of a tree's share, at least 1.
     """
     parent = parents(topology, channels)
-    count, cards = parent.shape
-    t, child = np.nonzero(parent >= 0)
-    above = parent[t, child]
+    each = np.arange(len(parent))
+    return up_and_down(parent, parent, np.stack([each, each], axis=1), chunks)
+
+
+def up_and_down(up: Ints, down: Ints, channel: Ints, chunks: int) -> Schedule:
+    """Reduce along one set of trees and copy along another, each tree with an equal share of the vector.
+
+    Parameters
+    ----------
+    up, down : int arrays, shape ``[trees, cards]``
+        Whom each card sends its sums to, and whom it gets the total from, −1 at the root, which must be the same card.
+    channel : int array, shape ``[trees, 2]``
+        Of the rows up and down. They must differ where a card may both send its sums and copy the total to the same card,
+        for rows of one connection take turns.
+    chunks : int
+        Pieces of a tree's share, at least 1.
+    """
+    count, cards = up.shape
+    t, child = np.nonzero(up >= 0)
+    above, source = up[t, child], down[t, child]
     # The edges above a card, to find what it passes on; −1 where the parent is the root.
-    edge_of = np.full(parent.shape, -1)
+    edge_of = np.full(up.shape, -1)
     edge_of[t, child] = np.arange(len(child))
-    higher = edge_of[t, above]
-    inner, top = np.flatnonzero(higher >= 0), np.flatnonzero(higher < 0)
-    turn_from, turn_to = _pairs(t[top], top)
+    higher, earlier = edge_of[t, above], edge_of[t, source]
+    to_inner, from_inner = np.flatnonzero(higher >= 0), np.flatnonzero(earlier >= 0)
+    turn_from, turn_to = _pairs(t, np.flatnonzero(higher < 0), np.flatnonzero(earlier < 0))
 
     sketch = Sketch(cards, count * chunks, channels=count)
-    pairs = np.stack([child, above], axis=1)
     rows = sketch.send(
-        pairs, pairs[:, ::-1], channel=t[:, None], count=chunks, reduces=np.array([chunks, 0]),
+        np.stack([child, source], axis=1), np.stack([above, child], axis=1),
+        channel=channel[t], count=chunks, reduces=np.array([chunks, 0]),
         base=t[:, None] * chunks, stride=1, modulus=chunks,
     )  # fmt: skip
-    up, down = rows.T
-    sketch.wait(up[higher[inner]], up[inner])
-    sketch.wait(down[inner], down[higher[inner]])
-    sketch.wait(down[turn_to], up[turn_from])
+    upwards, downwards = rows.T
+    sketch.wait(upwards[higher[to_inner]], upwards[to_inner])
+    sketch.wait(downwards[from_inner], downwards[earlier[from_inner]])
+    sketch.wait(downwards[turn_to], upwards[turn_from])
     return sketch.schedule()
 
 
-def _pairs(tree_of: Ints, edges: Ints) -> tuple[Ints, Ints]:
+def _pairs(tree_of: Ints, up: Ints, down: Ints) -> tuple[Ints, Ints]:
     """Every (from, to) pair among edges of one tree: what comes up any of the root's edges goes down all of them."""
-    found = [np.meshgrid(edges[tree_of == t], edges[tree_of == t]) for t in np.unique(tree_of)]
+    found = [np.meshgrid(up[tree_of[up] == t], down[tree_of[down] == t]) for t in np.unique(tree_of)]
     return np.concatenate([a.ravel() for a, _ in found]), np.concatenate([b.ravel() for _, b in found])
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.candidates import Layouts, program_of
-from ringsim.collectives import COLLECTIVES, Algorithm
+from ringsim.catalogue import find
+from ringsim.collectives import Algorithm
 from ringsim.engines.compiled.recording import RecordError, deliveries
 from ringsim.explain.path import Path, critical_path
 from ringsim.fabric import Fabric, Protocol
@@ -64,7 +65,7 @@ class Subject:
     @property
     def algorithm(self) -> Algorithm:
         """How it was built."""
-        return COLLECTIVES[self.case.collective][self.case.algorithm]
+        return find(self.case.collective, self.case.algorithm)
 
     @property
     def protocol(self) -> Protocol:
@@ -116,7 +117,7 @@ def examine(
 
 def pinned(question: Question, case: Case) -> Question:
     """Ask for one candidate and no other."""
-    sliced = COLLECTIVES[case.collective][case.algorithm].piece == "slices"
+    sliced = find(case.collective, case.algorithm).piece == "slices"
     return replace(
         question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
         slices=case.pieces if sliced else None, chunks=None if sliced else case.pieces,

@@ -13,6 +13,10 @@ from collections.abc import Iterable
 CHANGED = "--set"
 
 
+class FileError(Exception):
+    """A file, of whatever kind, that is not what it should be; the message begins with its name."""
+
+
 class FabricError(Exception):
     """A fabric that cannot be used, as ``FILE: key = value: what is wrong; what would be right``."""
 

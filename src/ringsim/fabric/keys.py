@@ -17,8 +17,8 @@ from ringsim.units import UnitError, parse_number, parse_rate, parse_size, parse
 #: Algorithms whose constants a protocol may state separately, as NCCL's own tables do: those of `ringsim.collectives`,
 #: which this layer cannot ask (a test compares the two).
 ALGORITHMS = (
-    "ring", "tree", "bidirectional-ring", "torus-ring", "swing", "halving-doubling", "recursive-doubling",
-    "one-shot", "two-shot", "nhr", "nb", "hierarchical-ring", "hierarchical-halving-doubling",
+    "ring", "tree", "bidirectional-ring", "tour-ring", "forest", "torus-ring", "swing", "halving-doubling",
+    "recursive-doubling", "one-shot", "two-shot", "nhr", "nb", "hierarchical-ring", "hierarchical-halving-doubling",
     "hierarchical-recursive-doubling", "hierarchical-nhr", "hierarchical-nb", "hierarchical-swing",
     "hierarchical-one-shot", "hierarchical-one-shot-2", "hierarchical-one-shot-3",
     "hierarchical-two-shot", "hierarchical-two-shot-2", "hierarchical-two-shot-3", "pipeline", "ahc",

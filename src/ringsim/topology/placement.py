@@ -14,7 +14,7 @@ import numpy as np
 
 from ringsim.topology.kinds import Ints, TopologyError
 
-_RIGHT = "shuffle:SEED, round-robin, ordered, or a file with the card of each rank in turn"
+_RIGHT = "shuffle:SEED, round-robin, ordered, tour, or a file with the card of each rank in turn"
 
 
 def placed(written: "str | Iterable[int]", cards: int, group: int) -> Ints | None:

@@ -6,21 +6,21 @@ from typing import Any
 
 from ringsim import __version__
 from ringsim.candidates import seated
-from ringsim.collectives import COLLECTIVES
+from ringsim.catalogue import find
 from ringsim.explain.command import command
 from ringsim.explain.writing import columns, micro
 from ringsim.report import Line, cluster_facts, counted, share
 from ringsim.result import Case, Result
+from ringsim.tune.reason import naive_name
 from ringsim.tune.table import Row, Table
 from ringsim.units import format_size
 
 #: Of the JSON object; changes when a key changes its meaning or goes.
 SCHEMA = 1
 
-HEADINGS = (
-    ("from", "below", "plan", "protocol", "at", "time", "busbw", "bound", "reached", "one ring", "gain"),
-    ("", "", "", "", "", "(us)", "(GB/s)", "(us)", "", "(us)", ""),
-)
+HEADINGS = ("from", "below", "plan", "protocol", "at", "time", "busbw", "bound", "reached")
+HEADING_LINES = 2
+UNITS = ("", "", "", "", "", "(us)", "(GB/s)", "(us)", "", "(us)", "")
 
 
 def page(table: Table, reasons: Sequence[str], *, quiet: bool = False) -> Sequence[Line]:
@@ -35,12 +35,13 @@ def page(table: Table, reasons: Sequence[str], *, quiet: bool = False) -> Sequen
     """
     blank = Line("", "blank")
     above = [] if quiet else [*header(table), blank]
-    lines = columns([*HEADINGS, *(_cells(row, row is table.rows[-1]) for row in table.rows)], left=(2, 3))
+    headings = (*HEADINGS, naive_name(table.rows[0].tuned.naive.case), "gain")
+    lines = columns([headings, UNITS, *(_cells(row, row is table.rows[-1]) for row in table.rows)], left=(2, 3))
     starts = [format_size(row.tuned.bytes) for row in table.rows]
     width = max(map(len, starts))
     return [
         *above,
-        *(Line(line, "heading" if i < len(HEADINGS) else "row") for i, line in enumerate(lines)),
+        *(Line(line, "heading" if i < HEADING_LINES else "row") for i, line in enumerate(lines)),
         blank,
         *(Line(f"{start:>{width}}  {reason}") for start, reason in zip(starts, reasons, strict=True)),
         blank,
@@ -63,7 +64,7 @@ def header(table: Table) -> list[Line]:
 
 def plan(case: Case) -> str:
     """Name a plan: algorithm, channels, pieces, and the order of ranks where it is a new one."""
-    piece = COLLECTIVES[case.collective][case.algorithm].piece.removesuffix("s")
+    piece = find(case.collective, case.algorithm).piece.removesuffix("s")
     return f"{case.algorithm} ×{case.channels}, {counted(case.pieces, piece)}"
 
 
@@ -83,9 +84,14 @@ def verdict(table: Table) -> Line:
     """Say how near to the bound the plans come, and what is gained."""
     shares = sorted(row.tuned.best.reached or 0.0 for row in table.rows)
     gains = sorted(row.tuned.gain for row in table.rows)
-    reached = share(shares[0]) if len(shares) == 1 else f"{share(shares[0])} to {share(shares[-1])}"
-    gained = f"{gains[0]:.1f}" if len(gains) == 1 else f"{gains[0]:.1f} to {gains[-1]:.1f}"
-    return Line(f"reached {reached} of the bound, {gained} times as fast as one ring", "verdict")
+    reached = _range(share(shares[0]), share(shares[-1]))
+    gained = _range(f"{gains[0]:.1f}", f"{gains[-1]:.1f}")
+    naive = naive_name(table.rows[0].tuned.naive.case)
+    return Line(f"reached {reached} of the bound, {gained} times as fast as {naive}", "verdict")
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def document(table: Table, reasons: Sequence[str]) -> dict[str, Any]:

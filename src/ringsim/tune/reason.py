@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from ringsim.explain.evidence import PORTS, SCALE_UP, of_kinds
+from ringsim.explain.path import PARTS
 from ringsim.explain.subject import Subject, examine
 from ringsim.question import Question, StudyError
 from ringsim.report import WORDS, share
+from ringsim.result import Case
 from ringsim.study import answer
 from ringsim.topology import LINK_KINDS
 from ringsim.tune.search import NAIVE
@@ -32,20 +34,21 @@ def why(table: Table, row: Row, store: Store) -> str:
     if kept is not None:
         return str(kept)
     if best.id() == naive.id():
-        said = f"{_name(naive.algorithm)} is the best there is here"
+        said = f"{naive_name(naive)} is the best there is here"
     else:
         ring = replace(
             row.question, algorithm=naive.algorithm, protocol=naive.protocol, rings=1, slices=None, chunks=None
         )
         ring = replace(ring, placement=table.question.placement)
         moved = " with ranks in the order of the cards" if best.placement != naive.placement else ""
-        said = f"{_of_plan(row)}{moved}; {_name(naive.algorithm)} {_of_naive(ring, row)}"
+        said = f"{_of_plan(row)}{moved}; {naive_name(naive)} {_of_naive(ring, row)}"
     store.put(key, said)
     return said
 
 
-def _name(algorithm: str) -> str:
-    return "one ring" if algorithm == NAIVE else algorithm
+def naive_name(case: Case) -> str:
+    """What nobody's choice is called."""
+    return "one ring" if case.algorithm == NAIVE else case.algorithm
 
 
 def _subject(question: Question) -> Subject | None:
@@ -64,8 +67,8 @@ def _of_plan(row: Row) -> str:
     latency, messages = _latency(subject), _messages(subject)
     waits = f"{messages:,} messages one after the other" if messages > 1 else "1 message"
     if latency >= MOST:
-        return f"only {waits}, whose latency is {share(latency)} of the time"
-    return busiest + (f", the latency of {waits} is {share(latency)}" if latency >= LITTLE else "")
+        return f"only {waits}: start-up and latency are {share(latency)} of the time"
+    return busiest + (f", start-up and the latency of {waits} are {share(latency)}" if latency >= LITTLE else "")
 
 
 def _of_naive(ring: Question, row: Row) -> str:
@@ -74,7 +77,7 @@ def _of_naive(ring: Question, row: Row) -> str:
         return f"takes {row.tuned.gain:.1f} times as long"
     latency = _latency(subject)
     if latency >= MOST:
-        return f"waits for {_messages(subject):,} of them"
+        return f"waits for {_messages(subject):,} messages"
     return f"uses {_used(subject)}"
 
 
@@ -84,8 +87,10 @@ def _latency(subject: Subject) -> float:
 
 
 def _messages(subject: Subject) -> int:
-    """Messages that follow one another on the critical path."""
-    return int((subject.path.delivered & ~subject.schedule.joins[subject.path.row]).sum())
+    """Messages that follow one another on the critical path, by latency or by the gap between them."""
+    path = subject.path
+    paused = path.parts[:, PARTS.index("gap between messages")] > 0
+    return int(((path.delivered | paused) & ~subject.schedule.joins[path.row]).sum())
 
 
 def _used(subject: Subject) -> str:

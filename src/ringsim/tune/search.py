@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ringsim.candidates import seated
+from ringsim.candidates import NoPlaceError, seated
 from ringsim.collectives import COLLECTIVES
+from ringsim.memory import TooLargeError
 from ringsim.question import MOST_PIECES, Question, StudyError
 from ringsim.race import Track, fastest, race
 from ringsim.result import Case, Result
@@ -116,11 +117,11 @@ def search(orders: Sequence[Order], size: int, among: tuple[str, ...] = ()) -> T
         tried += _in_few_chunks(order, tried)
     if _best_us(tried) == math.inf:
         raise StudyError(f"algorithms = {', '.join(among)}: none of them can be laid over this cluster")
-    for leader in _leaders(tried):
+    for leader in _leaders(tried, asked[0].name):
         if _good_enough(tried):
             break
         tried += list(_deep(_order_of(asked, leader), leader, tried))
-    return Tuned(*_ranked(tried, by_hand), naive)
+    return Tuned(*_ranked(tried, by_hand, asked[0].name), naive)
 
 
 def _naive(order: Order) -> Result:
@@ -157,7 +158,7 @@ def _race(question: Question, order: Order, limit_us: float) -> list[Result]:
     """Race the candidates of a question that may have none: so many pieces may not fit, nor an algorithm its cluster."""
     try:
         return race(question, order.track, limit_us)
-    except StudyError:
+    except (NoPlaceError, TooLargeError):
         return []
 
 
@@ -207,12 +208,12 @@ def _good_enough(tried: Sequence[Result]) -> bool:
     return any((r.reached or 0.0) >= NEAR for r in tried)
 
 
-def _leaders(tried: Sequence[Result]) -> list[Result]:
+def _leaders(tried: Sequence[Result], here: str) -> list[Result]:
     """The best of each algorithm and order that is not too far behind; of those that do the same, the first."""
     limit = _best_us(tried) * BEHIND
     near = [r for r in tried if r.time_us is not None and r.time_us <= limit]
     found: dict[tuple[str, str], Result] = {}
-    for result in sorted(near, key=lambda r: (r.time_us, _place(r.case), r.case.placement)):
+    for result in sorted(near, key=lambda r: (r.time_us, _place(r.case), r.case.placement != here)):
         found.setdefault((result.case.algorithm, result.case.placement), result)
     different = {(r.time_us, r.transfers, r.wire_bytes): r for r in reversed(found.values())}
     return list(different.values())[::-1][:LEADERS]
@@ -231,17 +232,18 @@ def _steps(case: Case) -> tuple[int, int]:
     return case.channels, case.pieces
 
 
-def _ranked(tried: Sequence[Result], by_hand_us: float) -> tuple[Result, tuple[Result, ...]]:
+def _ranked(tried: Sequence[Result], by_hand_us: float, here: str) -> tuple[Result, tuple[Result, ...]]:
     """The best, and all by time.
 
-    Of those that take nearly as long the simplest is the best: the one with the fewest transfers, and of equals the one
-    that the table of algorithms names first. But none is chosen that somebody would beat by hand, with default parameters.
+    Of those that take nearly as long the simplest is the best: where ranks stay where they are, then the one with the
+    fewest transfers, and of equals the one that the table of algorithms names first. But none is chosen that somebody
+    would beat by hand, with default parameters.
     """
     ranked = sorted(_without_copies(tried), key=lambda r: (r.time_us is None, r.time_us or r.floor_us, r.case.id()))
     assert ranked[0].time_us is not None
     limit = max(ranked[0].time_us, min(ranked[0].time_us * (1 + GAIN), by_hand_us))
     equal = [r for r in ranked if r.time_us is not None and r.time_us <= limit]
-    best = min(equal, key=lambda r: (r.transfers, _place(r.case)))
+    best = min(equal, key=lambda r: (r.case.placement != here, r.transfers, _place(r.case)))
     return best, (best, *(r for r in ranked if r is not best))
 
 

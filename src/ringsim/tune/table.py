@@ -146,7 +146,7 @@ def _inputs(question: Question, orders: Sequence[Order]) -> dict[str, Any]:
         "clusters": [order.track.topology.fingerprint() for order in orders], "cards": topology.cards,
         "domain": topology.group, "collective": question.collective, "protocol": question.protocol,
         "dtype": question.dtype, "engine": question.engine, "jump": question.jump, "seed": question.seed,
-        "names": [orders[0].name, topology.fabric.name, topology.fabric.network.name],
+        "names": [orders[0].name, topology.fabric.name, topology.fabric.network.name, str(topology.fabric.changed)],
     }  # fmt: skip
 
 

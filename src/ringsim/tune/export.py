@@ -1,0 +1,167 @@
+"""A table as files that real libraries read.
+
+A tuner plug-in can only choose among what its library has, so those files hold the best of that: the table they are made
+from was tuned among those algorithms alone. MSCCL runs any schedule, so there each plan is written out.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ringsim import __version__
+from ringsim.candidates import Layouts
+from ringsim.collectives import COLLECTIVES
+from ringsim.formats import hccl_tuner, msccl, nccl_tuner
+from ringsim.question import Question, StudyError
+from ringsim.race import Timer
+from ringsim.study import cluster
+from ringsim.topology import Topology
+from ringsim.tune.table import Row, Table
+from ringsim.units import format_size
+
+#: The engine that HCCL's tuner is told: the one that its own example names for all collectives.
+ENGINE = "aicpu"
+
+
+def nccl_algorithms(question: Question, topology: Topology) -> tuple[str, ...]:
+    """Algorithms that NCCL's tuner can be told to use.
+
+    Raises
+    ------
+    StudyError
+        If it has none, or none of the fabric's protocols.
+    """
+    sheet, names = topology.fabric, list(COLLECTIVES[question.collective])
+    found = [name for name in names if any(_nccl(question.collective, name, p, topology) for p in sheet.protocols)]
+    if not found:
+        raise StudyError(
+            f"nccl: NCCL's tuner knows no {question.collective} with {' or '.join(sheet.protocols)}; try --hccl or --msccl"
+        )
+    return tuple(found)
+
+
+def hccl_algorithms(question: Question, topology: Topology) -> tuple[str, ...]:
+    """Algorithms that HCCL's tuner can be told to use.
+
+    Raises
+    ------
+    StudyError
+        If it has none.
+    """
+    names = COLLECTIVES[question.collective]
+    found = tuple(name for name in names if hccl_tuner.spoken(question.collective, name))
+    if not found:
+        raise StudyError(f"hccl: HCCL's tuner knows no algorithm for {question.collective}; try --msccl")
+    return found
+
+
+def write_nccl(table: Table, path: Path) -> None:
+    """Write what NCCL's example tuner plug-in reads."""
+    collective, topology = table.question.collective, table.topology
+    rules = []
+    for rows in _alike(table):
+        case = rows[0].tuned.best.case
+        words = _nccl(collective, case.algorithm, case.protocol, topology)
+        assert words
+        channels = nccl_tuner.ANY if case.algorithm == "in-switch" else case.channels
+        rules.append(
+            nccl_tuner.Rule(
+                words[0], rows[0].low, rows[-1].high, *words[1:], channels, topology.nodes, topology.cards,
+                comment="; ".join(map(_time, rows)),
+            )
+        )  # fmt: skip
+    nccl_tuner.write(rules, path, comments=_comments(table))
+
+
+def write_hccl(table: Table, path: Path) -> None:
+    """Write what HCCL's example tuner plug-in reads."""
+    collective, topology = table.question.collective, table.topology
+    rules = []
+    for rows in _alike(table):
+        words = hccl_tuner.spoken(collective, rows[0].tuned.best.case.algorithm)
+        assert words
+        match = hccl_tuner.Match(
+            topology.cards, topology.cards, rows[0].low, rows[-1].high,
+            min_servers=topology.nodes, max_servers=topology.nodes,
+        )  # fmt: skip
+        rules.append(hccl_tuner.Rule(words[0], match, ENGINE, *words[1:]))
+    hccl_tuner.write(rules, path, comments=[*_comments(table), *map(_time, table.rows)])
+
+
+class Library(NamedTuple):
+    """A library whose tuner reads a file: what it has, and how the file is written."""
+
+    algorithms: Callable[[Question, Topology], tuple[str, ...]]
+    write: Callable[[Table, Path], None]
+
+
+LIBRARIES = {"nccl": Library(nccl_algorithms, write_nccl), "hccl": Library(hccl_algorithms, write_hccl)}
+
+
+def write_msccl(table: Table, folder: Path) -> Iterator[tuple[Path, list[str] | None, str]]:
+    """Write each plan as MSCCL XML.
+
+    Yields
+    ------
+    path, notes, refused
+        Where it went and what the runtime may not like; or None, and why it cannot be written.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+    for row in table.rows:
+        case = row.tuned.best.case
+        path = folder / f"{case.collective}-{case.cards}-{row.low}-{row.high}.xml"
+        schedule, _ = Layouts().get(case, cluster(row.question), Timer())
+        proto = case.protocol if case.protocol in msccl.PROTOCOLS else "Simple"
+        name = f"ringsim {case.algorithm} x{case.channels} {case.pieces}"
+        try:
+            notes = msccl.write(schedule, path, name=name, proto=proto, min_bytes=row.low, max_bytes=row.high)
+        except msccl.MscclError as error:
+            yield path, None, str(error)
+        else:
+            yield path, notes, ""
+
+
+def order(table: Table) -> list[int]:
+    """Ranks in the order in which the plan of the largest size wants them: the first is to be rank 0."""
+    old, new = (t.placement for t in (table.topology, cluster(table.rows[-1].question)))
+    cards = np.arange(table.topology.cards)
+    sits = cards if old is None else np.argsort(old)
+    found: list[int] = sits[cards if new is None else new].tolist()
+    return found
+
+
+# -- words and lines ---------------------------------------------------------------------------------------
+
+
+def _nccl(collective: str, algorithm: str, protocol: str, topology: Topology) -> tuple[str, str, str] | None:
+    return nccl_tuner.spoken(
+        collective, algorithm, protocol, nodes=topology.nodes, nvls=topology.scale_up_reduces
+    )  # fmt: skip
+
+
+def _alike(table: Table) -> Iterator[list[Row]]:
+    """Rows one after the other that a rule has the same words for; pieces and the order of ranks are not among them."""
+    cases = [row.tuned.best.case for row in table.rows]
+    plan = [(case.algorithm, case.protocol, case.channels) for case in cases]
+    for _, group in groupby(range(len(table.rows)), key=plan.__getitem__):
+        yield [table.rows[i] for i in group]
+
+
+def _comments(table: Table) -> list[str]:
+    case = table.rows[0].tuned.best.case
+    return [
+        f"ringsim {__version__}: {case.collective} on {case.cards} cards of {case.fabric} ({case.network}), simulated",
+        f"cluster {case.fingerprint[:16]}",
+    ]
+
+
+def _time(row: Row) -> str:
+    best = row.tuned.best
+    return f"{format_size(best.case.bytes)} {best.case.algorithm} x{best.case.channels}: {best.time_us:.2f} us"
