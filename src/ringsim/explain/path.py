@@ -141,6 +141,9 @@ def _parts(program: Program, schedule: Schedule, topology: Topology, protocol: P
         pause = program.padding[row] / rate
         hidden = np.where(delivered, np.minimum(pause, _on_the_way(program, topology)[row] + step), 0.0)
         gap = pause - hidden
+        # Who sends less than fills a gap shares its card with others that do: what it waits for is their gaps.
+        short = program.padding[row] > 0
+        gap, waiting = gap + np.where(short, waiting, 0.0), np.where(short, 0.0, waiting)
     alone = sending - waiting - gap - hidden
     parts = {
         "sender's overhead": overhead, "sending": alone, "gap between messages": gap, "waiting for shared links": waiting,

@@ -22,6 +22,9 @@ from ringsim.topology import Topology
 from ringsim.tune.table import Row, Table
 from ringsim.units import format_size
 
+#: Sends of a plan that is written as MSCCL XML: each becomes two steps, and all steps are proved.
+MOST_SENDS = 100_000
+
 #: The engine that HCCL's tuner is told: the one that its own example names for all collectives.
 ENGINE = "aicpu"
 
@@ -118,6 +121,10 @@ def write_msccl(table: Table, folder: Path) -> Iterator[tuple[Path, list[str] | 
         case = row.tuned.best.case
         path = folder / f"{case.collective}-{case.cards}-{row.low}-{row.high}.xml"
         schedule, _ = Layouts().get(case, cluster(row.question), Timer())
+        if schedule.transfers > MOST_SENDS:
+            many = f"{schedule.transfers:,} sends, and more than {MOST_SENDS:,} take minutes to be proved"
+            yield path, None, f"{many}; ask for fewer cards"
+            continue
         proto = case.protocol if case.protocol in msccl.PROTOCOLS else "Simple"
         name = f"ringsim {case.algorithm} x{case.channels} {case.pieces}"
         try:

@@ -205,7 +205,8 @@ def _best_us(tried: Sequence[Result]) -> float:
 
 
 def _good_enough(tried: Sequence[Result]) -> bool:
-    return any((r.reached or 0.0) >= NEAR for r in tried)
+    """Whether the best is next to the lowest bound: with algorithms that add in switches, that is theirs."""
+    return _best_us(tried) * NEAR <= min(r.bound_us for r in tried)
 
 
 def _leaders(tried: Sequence[Result], here: str) -> list[Result]:
