@@ -67,8 +67,8 @@ def _of_plan(row: Row) -> str:
     latency, messages = _latency(subject), _messages(subject)
     waits = f"{messages:,} messages one after the other" if messages > 1 else "1 message"
     if latency >= MOST:
-        return f"only {waits}: start-up and latency are {share(latency)} of the time"
-    return busiest + (f", start-up and the latency of {waits} are {share(latency)}" if latency >= LITTLE else "")
+        return f"only {waits}: start-up, latency and gaps are {share(latency)} of the time"
+    return busiest + (f", start-up, latency and gaps of {waits} {share(latency)}" if latency >= LITTLE else "")
 
 
 def _of_naive(ring: Question, row: Row) -> str:
