@@ -152,12 +152,11 @@ def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...
 
 def _check(question: Question, topology: Topology, asked: Mapping[str, Algorithm]) -> None:
     """Refuse pieces that no algorithm has and rings that there is no room for."""
-    used = {algorithm.piece for algorithm in asked.values()}
+    used = {algorithm.piece for name, algorithm in asked.items() if not is_file(name)}
     for piece, value in (("slices", question.slices), ("chunks", question.chunks)):
         if value is not None and piece not in used:
-            raise StudyError(
-                f"{piece} = {value}: {question.algorithm} has no {piece}; it is cut into {' or '.join(sorted(used))}"
-            )
+            cut = f"into {' or '.join(sorted(used))}" if used else "as its file says"
+            raise StudyError(f"{piece} = {value}: {question.algorithm} has no {piece}; it is cut {cut}")
     if question.rings is not None:
         most = max(_most(algorithm, topology) for algorithm in asked.values())
         if question.rings != 1 == most:

@@ -7,13 +7,24 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
 from ringsim.formats import load_schedule_file
-from ringsim.schedule import EVERYONE, Schedule
+from ringsim.schedule import EVERYONE, Ints, Schedule
+from ringsim.schedule_file import ScheduleFileError
 from ringsim.topology import Topology
+from ringsim.values import ValuesError, prove
 
-#: Collectives to which every rank contributes, and those from which every rank gets everything.
-FROM_ALL, TO_ALL = ("all-reduce", "reduce-scatter", "reduce"), ("all-reduce", "all-gather", "broadcast")
+#: Who contributes to a block and who ends with it, by collective: every rank, one rank, or for each block another.
+EVERY, ONE, EACH = "every", "one", "each"
+KINDS = {
+    "all-reduce": (EVERY, EVERY), "reduce-scatter": (EVERY, EACH), "all-gather": (EACH, EVERY),
+    "broadcast": (ONE, EVERY), "reduce": (EVERY, ONE), "all-to-all": (EACH, EACH),
+}  # fmt: skip
+
+#: Schedules with at most so many sends are proved before they are timed.
+FEW_SENDS = 100_000
 
 #: Endings of files that hold a schedule.
 FILES = (".json", ".xml")
@@ -37,7 +48,7 @@ def find(collective: str, name: str) -> Algorithm:
     Raises
     ------
     ScheduleFileError
-        If the file holds no schedule.
+        If the file holds no schedule, or one that is short enough to be proved and wrong.
     KeyError
         If there is no such algorithm.
     """
@@ -59,18 +70,29 @@ def _digest(path: str) -> str:
 @lru_cache(maxsize=4)
 def _of_file(path: str, digest: str, collective: str) -> Algorithm:
     schedule = load_schedule_file(path)
-    every = (schedule.begins == EVERYONE).all(), (schedule.ends == EVERYONE).all()
+    kinds = _kind(schedule.begins), _kind(schedule.ends)
+    if not path.lower().endswith(".xml") and float((schedule.span * schedule.count).sum()) <= FEW_SENDS:
+        try:
+            prove(schedule, patience=0.0)
+        except ValuesError as error:
+            raise ScheduleFileError(f"{path}: {error}; `ringsim verify` says more") from None
 
     def build(topology: Topology, channels: int, pieces: int) -> Schedule:
         if topology.cards != schedule.ranks:
             raise CollectiveError(f"it is for {schedule.ranks} ranks, and there are {topology.cards} cards")
-        if every != (collective in FROM_ALL, collective in TO_ALL):
+        if kinds != KINDS[collective]:
             raise CollectiveError(f"it is no {collective}, as its begins and ends say; give its --collective")
         if schedule.places > topology.vertices[-1]:
             raise CollectiveError(f"it ends at vertex {schedule.places - 1}, and there are {topology.vertices[-1]}")
         return schedule
 
     return Algorithm(build, _one, lambda *_: schedule.rows, _one, "chunks", about=path)
+
+
+def _kind(who: Ints) -> str:
+    if (who == EVERYONE).all():
+        return EVERY
+    return ONE if len(np.unique(who)) == 1 else EACH
 
 
 def _one(*_: object) -> int:

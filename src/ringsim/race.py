@@ -18,7 +18,7 @@ from ringsim.collectives import COLLECTIVES
 from ringsim.engines import run
 from ringsim.question import Question, StudyError
 from ringsim.result import Case, Result
-from ringsim.topology import Topology
+from ringsim.topology import Cluster, Topology
 from ringsim.trace import Trace
 
 #: From here on a link, not latency, is said to limit a run.
@@ -117,15 +117,26 @@ def fastest(results: list[Result]) -> Result | None:
 def bounds_of(question: Question, topology: Topology) -> Bounds:
     """Seconds that no algorithm beats which adds in cards, and that none beats which may add in switches."""
     size, _ = question.payload()
-    software = _least_software(topology, question.collective)
-    return {adds: lower_bound(topology, size, software, question.collective, in_switch=adds) for adds in (False, True)}
+    any_step, far_step = _least_software(topology, question.collective)
+    root = 0 if topology.placement is None else int(topology.placement[0])
+    # In a cluster that is laid out the farthest cards sit in different nodes, so their news takes a step between nodes.
+    far = isinstance(topology, Cluster) and topology.nodes > 1
+    return {
+        adds: max(
+            lower_bound(topology, size, any_step, question.collective, in_switch=adds, root=root),
+            lower_bound(topology, 0.0, far_step, question.collective, in_switch=adds, root=root) if far else 0.0,
+        )
+        for adds in (False, True)
+    }
 
 
-def _least_software(topology: Topology, collective: str) -> float:
-    """Start-up and one step, between nodes if there are several, of the quickest protocol: nothing does with less."""
+def _least_software(topology: Topology, collective: str) -> tuple[float, float]:
+    """Start-up and one step of the quickest protocol, wherever the step is and between nodes: nothing does with less."""
     sheet = topology.fabric
     protocols = [sheet.protocol(name, algorithm) for name in sheet.protocols for algorithm in COLLECTIVES[collective]]
-    return min(p.startup + (p.step_network if topology.nodes > 1 else p.step_scale_up) for p in protocols)
+    near = [p.startup + p.step_scale_up for p in protocols if topology.group > 1]
+    far = [p.startup + p.step_network for p in protocols if topology.nodes > 1]
+    return min(near + far), min(far, default=math.inf)
 
 
 def _simulate(question: Question, track: Track, candidate: Candidate, bounds: Bounds) -> Result:

@@ -107,7 +107,7 @@ def cluster(question: Question, timer: Timer | None = None) -> Topology:
 
 def _placement(written: str | Sequence[int], found: Topology) -> NDArray[np.int64] | None:
     """Card of each rank, None where rank is card."""
-    if written != "tour":
+    if not isinstance(written, str) or written != "tour":
         return topologies.placed(written, found.cards, found.group)
     try:
         return along(found)

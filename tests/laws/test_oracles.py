@@ -178,9 +178,13 @@ NCCL = {
 NOTHING = 1e-9  # bytes
 
 
-def cards_and_nodes(cards: int, nodes: int) -> Topology:
+#: NCCL's latencies are of one message at a time.
+NO_GAP = [f"protocol.{name}.message_gap=0us" for name in ("LL", "LL128", "Simple")]
+
+
+def cards_and_nodes(cards: int, nodes: int, changes: list[str] = NO_GAP) -> Topology:
     """Nodes of so many cards, and leaves wide enough that no step crosses a spine."""
-    sheet = fabric.load("nvlink3", changes=["network.radix=1024"])
+    sheet = fabric.load("nvlink3", changes=["network.radix=1024", *changes])
     return topology.build(sheet, cards * nodes, domain=cards)
 
 
@@ -207,6 +211,23 @@ def test_nccl_ring_latency(cards: int, nodes: int, protocol: str) -> None:
     left_out = min(cards - 1, 2) if nodes > 1 else 0
     found = latency("ring", protocol, cards_and_nodes(cards, nodes))
     assert found == pytest.approx(nccl + left_out * (inter - intra), rel=EXACT)
+
+
+@pytest.mark.parametrize("overhead", [1e-6, 2e-6])
+@pytest.mark.parametrize("nodes", [2, 4, 16, 128])
+def test_nccl_ring_overhead(nodes: int, overhead: float) -> None:
+    """NCCL lets each step inside a node take netOverhead at least where there are several nodes, 1 us or 2 on AMD hosts.
+
+    Here it is the gap between messages at the NICs: all connections of a ring keep step with the slowest sender,
+    which is the same but for the 2(nNodes − 1) steps between nodes, of which NCCL counts the whole latency.
+    """
+    startup, intra, inter = NCCL["ring", "LL"]
+    steps, between = 2 * (8 * nodes - 1), 2 * (nodes - 1)
+    nccl = startup + (steps - between) * max(intra, overhead) + between * inter
+    gap = [f"protocol.LL.message_gap={overhead * 1e6}us"]
+    found = latency("ring", "LL", cards_and_nodes(8, nodes, gap))
+    assert startup + steps * overhead <= found <= nccl
+    assert found > latency("ring", "LL", cards_and_nodes(8, nodes))
 
 
 @pytest.mark.parametrize("protocol", ["LL", "LL128", "Simple"])

@@ -77,7 +77,7 @@ def tune(
             for i, row in enumerate(table.rows):
                 progress.step(i, len(table.rows), f"explaining {format_size(row.tuned.bytes)}")
                 reasons.append(why(table, row, store))
-            _told(question, wanted, store, named, files, progress)
+            _told(question, wanted, among, store, named, files, progress)
         finally:
             progress.clear()
     if as_json or files["output"] is not None:
@@ -113,22 +113,27 @@ def _named(question: "Question", files: "Mapping[str, Path | None]") -> dict[str
 
 
 def _told(
-    question: "Question", wanted: list[int], store: "Store", named: dict[str, tuple[str, ...]],
-    files: "Mapping[str, Path | None]", progress: Progress,
+    question: "Question", wanted: list[int], among: tuple[str, ...], store: "Store",
+    named: dict[str, tuple[str, ...]], files: "Mapping[str, Path | None]", progress: Progress,
 ) -> None:  # fmt: skip
-    """Write what libraries' tuners read, each from a table of what that library has."""
+    """Write what libraries' tuners read, each from a table of what that library has, with the ranks as they are."""
     from ringsim.tune import export
     from ringsim.tune.table import tune as tuned
     from ringsim.units import format_size
 
-    for library, among in named.items():
+    for library, names in named.items():
+        has = tuple(name for name in names if name in among or not among)
+        if not has:
+            raise click.ClickException(f"{library}: it has none of {', '.join(among)}; leave --algorithms out")
 
         def steps(done: int, many: int, size: int, library: str = library) -> None:
             progress.step(done, many, f"{library}: {format_size(size)}")
 
         target = files[library]
         assert target is not None
-        export.LIBRARIES[library].write(tuned(question, wanted, among=among, store=store, steps=steps), target)
+        export.LIBRARIES[library].write(
+            tuned(question, wanted, among=has, reorder=False, store=store, steps=steps), target
+        )
 
 
 def _export(table: "Table", order: Path | None, msccl: str | None) -> None:
@@ -136,6 +141,8 @@ def _export(table: "Table", order: Path | None, msccl: str | None) -> None:
     from ringsim.tune import export
 
     if order is not None:
+        if len({row.tuned.best.case.placement for row in table.rows}) > 1:
+            click.echo("ringsim: plans want different orders of ranks; the file has that of the largest size", err=True)
         order.write_text("".join(f"{rank}\n" for rank in export.order(table)), encoding="utf-8")
     if msccl is not None:
         written = 0

@@ -163,6 +163,7 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
     """Lay an algorithm as `ringsim run` would."""
     from ringsim import fabric, topology
     from ringsim.candidates import Layouts, candidates
+    from ringsim.catalogue import find
     from ringsim.collectives import COLLECTIVES
     from ringsim.study import Question, StudyError
 
@@ -179,7 +180,7 @@ def _laid(asked: dict[str, Any]) -> "tuple[str, Schedule]":
             )
         cluster = topology.build(sheet, asked["cards"], domain=question.domain)
         case = next(candidates(question, cluster, untimed, Layouts())).case
-    algorithm = COLLECTIVES[case.collective][case.algorithm]
+    algorithm = find(case.collective, case.algorithm)
     pieces = f"{case.pieces} {algorithm.piece if case.pieces != 1 else algorithm.piece[:-1]}"
     title = (
         f"{case.collective} by {case.algorithm} ×{case.channels}, {pieces}, on {case.cards:,} cards of {case.fabric}"

@@ -112,7 +112,11 @@ def examine(
         raise StudyError(f"{case.algorithm} on {case.cards:,} cards: {error}") from error
     protocol = answer.fabric.protocol(case.protocol, case.algorithm)
     path = critical_path(program, schedule, answer.topology, protocol, times)
-    return Subject(pinned(question, case), answer, schedule, program, path)
+    kept = pinned(question, case)
+    if question.placement == "tour" and answer.topology.placement is not None:
+        # On other hardware another tour would be found.
+        kept = replace(kept, placement=tuple(answer.topology.placement.tolist()))
+    return Subject(kept, answer, schedule, program, path)
 
 
 def pinned(question: Question, case: Case) -> Question:

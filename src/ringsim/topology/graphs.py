@@ -126,7 +126,8 @@ class GraphTopology(Topology):
     def hardware(self) -> str:
         """SHA-256, in hex, of the graph and of the protocols that are used on it."""
         protocols = np.frombuffer(self.fabric.fingerprint().encode(), np.uint8)
-        return digest(protocols, self.source, self.target, self.rate, self.delay, self.home[: self.cards])
+        kinds = np.array([*self.first_vertex, *self.first_edge])
+        return digest(protocols, self.source, self.target, self.rate, self.delay, self.home, kinds)
 
     # -- the search ----------------------------------------------------------------------------------------
 

@@ -125,6 +125,10 @@ def write_msccl(table: Table, folder: Path) -> Iterator[tuple[Path, list[str] | 
             many = f"{schedule.transfers:,} sends, and more than {MOST_SENDS:,} take minutes to be proved"
             yield path, None, f"{many}; ask for fewer cards"
             continue
+        placement = cluster(row.question).placement
+        if placement is not None:
+            # MSCCL numbers gpus by their ranks; what is laid out here is in cards.
+            schedule = schedule.placed(np.argsort(placement))
         proto = case.protocol if case.protocol in msccl.PROTOCOLS else "Simple"
         name = f"ringsim {case.algorithm} x{case.channels} {case.pieces}"
         try:

@@ -40,7 +40,8 @@ def why(table: Table, row: Row, store: Store) -> str:
             row.question, algorithm=naive.algorithm, protocol=naive.protocol, rings=1, slices=None, chunks=None
         )
         ring = replace(ring, placement=table.question.placement)
-        moved = " with ranks in the order of the cards" if best.placement != naive.placement else ""
+        order = "along a tour" if best.placement == "tour" else "in the order of the cards"
+        moved = f" with ranks {order}" if best.placement != naive.placement else ""
         said = f"{_of_plan(row)}{moved}; {naive_name(naive)} {_of_naive(ring, row)}"
     store.put(key, said)
     return said

@@ -134,10 +134,13 @@ def _naive(order: Order) -> Result:
 
 
 def _as_it_comes(order: Order, among: tuple[str, ...], limit_us: float) -> list[Result]:
-    """Race everything with its default parameters."""
+    """Race everything with its default parameters, and on one channel what `auto` tries on one."""
     found = list[Result]()
-    for name in among or ("all",):
-        found += _race(replace(order.question, algorithm=name), order, min(limit_us, _best_us(found)))
+    known = COLLECTIVES[order.question.collective]
+    single = [name for name in known if known[name].auto and (name in among or not among)]
+    for name, rings in [*((name, None) for name in among or ("all",)), *((name, 1) for name in single)]:
+        asked = replace(order.question, algorithm=name, rings=rings)
+        found += _race(asked, order, min(limit_us, _best_us(found)))
     return found
 
 

@@ -96,6 +96,7 @@ def tune(
     asked: Sequence[int],
     *,
     among: tuple[str, ...] = (),
+    reorder: bool = True,
     store: Store | None = None,
     notice: Notice | None = None,
     steps: Steps = silent,
@@ -110,6 +111,8 @@ def tune(
         Bytes, ascending.
     among : tuple of str
         Algorithms to choose from; all if empty.
+    reorder : bool
+        Whether plans may number ranks anew.
     store : Store or None
         Where answers are kept, and looked for first.
     notice : callable or None
@@ -127,7 +130,8 @@ def tune(
     for name in among:
         if name not in known:
             raise StudyError(f"algorithms = {name}: one of {', '.join(known)}")
-    orders = orders_of(question, Track(topology, notice=notice))
+    here = Track(topology, notice=notice)
+    orders = orders_of(question, here) if reorder else [Order(question, here)]
     inputs, found = _inputs(question, orders) | {"among": list(among)}, list[Tuned]()
     for number, size in enumerate(asked):
         steps(number, len(asked), size)
@@ -154,6 +158,7 @@ def _inputs(question: Question, orders: Sequence[Order]) -> dict[str, Any]:
         "domain": topology.group, "collective": question.collective, "protocol": question.protocol,
         "dtype": question.dtype, "engine": question.engine, "jump": question.jump, "seed": question.seed,
         "names": [orders[0].name, topology.fabric.name, topology.fabric.network.name, str(topology.fabric.changed)],
+        "adders": [topology.scale_up_reduces, topology.network_reduces],
     }  # fmt: skip
 
 
