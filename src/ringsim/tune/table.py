@@ -147,7 +147,8 @@ def tune(
 def _as_before(tuned: Tuned, before: Case) -> Tuned:
     """Of plans that take equally long take the one that smaller vectors have: a change of plans for nothing is none."""
     equal = [r for r in tuned.tried if r.time_us == tuned.best.time_us]
-    return replace(tuned, best=next((r for r in equal if way(r.case) == way(before)), tuned.best))
+    best = next((r for r in equal if way(r.case) == way(before)), tuned.best)
+    return replace(tuned, best=best, tried=(best, *(r for r in tuned.tried if r is not best)))
 
 
 def _inputs(question: Question, orders: Sequence[Order]) -> dict[str, Any]:
