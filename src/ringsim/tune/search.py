@@ -243,12 +243,17 @@ def _ranked(tried: Sequence[Result], by_hand_us: float, here: str) -> tuple[Resu
     fewest transfers, and of equals the one that the table of algorithms names first. But none is chosen that somebody
     would beat by hand, with default parameters.
     """
-    ranked = sorted(_without_copies(tried), key=lambda r: (r.time_us is None, r.time_us or r.floor_us, r.case.id()))
+    ranked = sorted(_without_copies(tried), key=by_time)
     assert ranked[0].time_us is not None
     limit = max(ranked[0].time_us, min(ranked[0].time_us * (1 + GAIN), by_hand_us))
     equal = [r for r in ranked if r.time_us is not None and r.time_us <= limit]
     best = min(equal, key=lambda r: (r.case.placement != here, r.transfers, _place(r.case)))
     return best, (best, *(r for r in ranked if r is not best))
+
+
+def by_time(result: Result) -> tuple[bool, float, str]:
+    """Order results by their times, those that were not simulated at the end."""
+    return result.time_us is None, result.time_us or result.floor_us, result.case.id()
 
 
 def _without_copies(tried: Sequence[Result]) -> list[Result]:

@@ -13,7 +13,7 @@ from ringsim.result import Case, Result
 from ringsim.study import cluster
 from ringsim.topology import Topology
 from ringsim.tune.orders import orders_of
-from ringsim.tune.search import Order, Tuned, search
+from ringsim.tune.search import Order, Tuned, by_time, search
 from ringsim.tune.store import Store
 
 #: Two sizes so close that it does not matter which of them is where plans change.
@@ -148,7 +148,7 @@ def _as_before(tuned: Tuned, before: Case) -> Tuned:
     """Of plans that take equally long take the one that smaller vectors have: a change of plans for nothing is none."""
     equal = [r for r in tuned.tried if r.time_us == tuned.best.time_us]
     best = next((r for r in equal if way(r.case) == way(before)), tuned.best)
-    return replace(tuned, best=best, tried=(best, *(r for r in tuned.tried if r is not best)))
+    return replace(tuned, best=best, tried=(best, *sorted((r for r in tuned.tried if r is not best), key=by_time)))
 
 
 def _inputs(question: Question, orders: Sequence[Order]) -> dict[str, Any]:
