@@ -116,7 +116,10 @@ def _told(
     question: "Question", wanted: list[int], among: tuple[str, ...], store: "Store",
     named: dict[str, tuple[str, ...]], files: "Mapping[str, Path | None]", progress: Progress,
 ) -> None:  # fmt: skip
-    """Write what libraries' tuners read, each from a table of what that library has, with the ranks as they are."""
+    """Write what libraries' tuners read, each from a table of what that library has.
+
+    Ranks are as they are, unless a file with another order of them is written as well.
+    """
     from ringsim.tune import export
     from ringsim.tune.table import tune as tuned
     from ringsim.units import format_size
@@ -132,7 +135,7 @@ def _told(
         target = files[library]
         assert target is not None
         export.LIBRARIES[library].write(
-            tuned(question, wanted, among=has, reorder=False, store=store, steps=steps), target
+            tuned(question, wanted, among=has, reorder=files["order"] is not None, store=store, steps=steps), target
         )
 
 

@@ -4,6 +4,7 @@ A tuner plug-in can only choose among what its library has, so those files hold 
 from was tuned among those algorithms alone. MSCCL runs any schedule, so there each plan is written out.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +19,7 @@ from ringsim.formats import hccl_tuner, msccl, nccl_tuner
 from ringsim.question import Question, StudyError
 from ringsim.race import Timer
 from ringsim.study import cluster
-from ringsim.topology import Topology
+from ringsim.topology import GraphTopology, Topology
 from ringsim.tune.table import Row, Table
 from ringsim.units import format_size
 
@@ -69,10 +70,13 @@ def write_nccl(table: Table, path: Path) -> None:
         case = rows[0].tuned.best.case
         words = _nccl(collective, case.algorithm, case.protocol, topology)
         assert words
-        channels = nccl_tuner.ANY if case.algorithm == "in-switch" else case.channels
+        # Without a limit for each channel the model does not tell their numbers apart, and NCCL does.
+        cap = topology.fabric.protocol(case.protocol, case.algorithm).channel_cap
+        channels = nccl_tuner.ANY if case.algorithm == "in-switch" or math.isinf(cap) else case.channels
+        servers = _servers(topology) or nccl_tuner.ANY
         rules.append(
             nccl_tuner.Rule(
-                words[0], rows[0].low, rows[-1].high, *words[1:], channels, topology.nodes, topology.cards,
+                words[0], rows[0].low, rows[-1].high, *words[1:], channels, servers, topology.cards,
                 comment="; ".join(map(_time, rows)),
             )
         )  # fmt: skip
@@ -88,7 +92,7 @@ def write_hccl(table: Table, path: Path) -> None:
         assert words
         match = hccl_tuner.Match(
             topology.cards, topology.cards, rows[0].low, rows[-1].high,
-            min_servers=topology.nodes, max_servers=topology.nodes,
+            min_servers=_servers(topology), max_servers=_servers(topology),
         )  # fmt: skip
         rules.append(hccl_tuner.Rule(words[0], match, ENGINE, *words[1:]))
     hccl_tuner.write(rules, path, comments=[*_comments(table), *map(_time, table.rows)])
@@ -146,6 +150,11 @@ def order(table: Table) -> list[int]:
     sits = cards if old is None else np.argsort(old)
     found: list[int] = sits[cards if new is None else new].tolist()
     return found
+
+
+def _servers(topology: Topology) -> int | None:
+    """Number of servers; None where a graph does not say which cards share one."""
+    return None if isinstance(topology, GraphTopology) and topology.group == 1 else topology.nodes
 
 
 # -- words and lines ---------------------------------------------------------------------------------------
