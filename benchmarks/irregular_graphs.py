@@ -184,7 +184,7 @@ class Graphs(Table):
             every, ring = (study.answer(Question(None, None, size, graph=graph, algorithm=a)) for a in ("all", "ring"))
             best, times = every.best, {c.case.algorithm: c.time_us for c in (*every.candidates, ring.best)}
             self.simulated += 1
-            self._append(
+            self.append(
                 {
                     "question_id": key, "series": name, "version": __version__, "id": best.case.id(),
                     "fingerprint": hardware, "cards": best.case.cards, "links": every.topology.links, "bytes": size,

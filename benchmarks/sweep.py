@@ -102,7 +102,7 @@ class Table:
         if key not in self.rows:
             best = study.answer(question).best
             self.simulated += 1
-            self._append({"question_id": key, "series": series, "version": __version__} | best.row())
+            self.append({"question_id": key, "series": series, "version": __version__} | best.row())
         return self.rows[key]
 
     def keep(self, current: set[str]) -> None:
@@ -123,7 +123,8 @@ class Table:
                     writer.writerows(kept.values())
             beside.replace(self.path)  # at once or not at all: Ctrl-C here must not cost the table
 
-    def _append(self, row: Row) -> None:
+    def append(self, row: Row) -> None:
+        """Write one row at the end, and keep it."""
         if self.rows and set(next(iter(self.rows.values()))) != set(row):
             # Written by a ringsim that knew fewer columns.
             self.dropped += len(self.rows)

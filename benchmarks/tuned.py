@@ -96,7 +96,7 @@ def fill(table: Table, points: Sequence[Point]) -> None:
             began = time.perf_counter()
             row = CHOOSERS[who](question).row() | {"wall_s": time.perf_counter() - began}
             table.simulated += 1
-            table._append({"question_id": key(who, question), "series": who, "version": __version__} | row)
+            table.append({"question_id": key(who, question), "series": who, "version": __version__} | row)
 
 
 def key(who: str, question: Question) -> str:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from laws.clusters import irregular
 from laws.programs import by_hand, random_programs
 from ringsim import fabric, topology
+from ringsim.candidates import pinned
 from ringsim.cli import main
 from ringsim.collectives import COLLECTIVES
 from ringsim.engines import run as run_program
@@ -33,7 +34,7 @@ from ringsim.explain.graphs import _medians, drawing, save_graph
 from ringsim.explain.links import groups
 from ringsim.explain.page import page
 from ringsim.explain.path import PARTS
-from ringsim.explain.subject import Subject, examine, pinned
+from ringsim.explain.subject import Subject, examine
 from ringsim.program import Program, ProgramError
 from ringsim.question import Question, StudyError
 from ringsim.study import answer

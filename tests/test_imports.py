@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
     {"tune"},
     {"explain"},
     {"report", "picture"},
+    {"writing"},
     {"study"},
     {"race"},
     {"candidates"},

@@ -233,6 +233,15 @@ def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -
         return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted, routes=routes)
 
 
+def pinned(question: Question, case: Case) -> Question:
+    """Ask for one candidate and no other."""
+    sliced = find(case.collective, case.algorithm).piece == "slices"
+    return replace(
+        question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
+        slices=case.pieces if sliced else None, chunks=None if sliced else case.pieces,
+    )  # fmt: skip
+
+
 def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:
     """Start-up and busiest sender or link, in seconds; the latter alone; and its kind of link."""
     load = program.load() / program.bandwidth

@@ -140,7 +140,7 @@ def price(
     offsets, links = routes or route(schedule, topology)
     row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
     on_the_way = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
-    inside = _inside(schedule, topology)
+    inside = inside_nodes(schedule, topology)
     step = np.where(inside, protocol.step_scale_up, protocol.step_network)
 
     bandwidth = topology.bandwidth
@@ -229,8 +229,8 @@ def _limited(
     )
 
 
-def _inside(schedule: Schedule, topology: Topology) -> NDArray[np.bool_]:
-    """Rows that stay inside a node: between its cards, or to and from its switch."""
+def inside_nodes(schedule: Schedule, topology: Topology) -> NDArray[np.bool_]:
+    """Rows that stay inside a node, between its cards or to and from its switch, shape ``[rows]``."""
     node = topology.node_of_vertex()
     source, target = node[schedule.source], node[schedule.target]
     return np.asarray((source == target) & (source >= 0))

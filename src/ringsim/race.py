@@ -57,6 +57,8 @@ class Track:
         Schedules and routes that the next question may share.
     known : dict
         Results of simulations by `Case.id`: nothing is simulated twice.
+    bounds : dict
+        By bytes and collective: on a graph they are looked for.
     progress : callable or None
         Called with the case, the firings done and the firings in all.
     notice : callable or None
@@ -67,6 +69,7 @@ class Track:
     timer: Timer = field(default_factory=Timer)
     layouts: Layouts = field(default_factory=Layouts)
     known: dict[str, Result] = field(default_factory=dict)
+    bounds: dict[tuple[int, str], Bounds] = field(default_factory=dict)
     progress: Progress | None = None
     notice: Notice | None = None
 
@@ -92,7 +95,9 @@ def race(question: Question, track: Track, limit_us: float = math.inf) -> list[R
     StudyError
         If the question asks for what this cluster or algorithm does not have.
     """
-    bounds = bounds_of(question, track.topology)
+    size, _ = question.payload()
+    bounds = track.bounds.get((size, question.collective)) or bounds_of(question, track.topology)
+    track.bounds[size, question.collective] = bounds
     results = []
     priced = sorted(candidates(question, track.topology, track.timer, track.layouts), key=lambda c: c.floor)
     track.layouts.trim()

@@ -18,6 +18,7 @@ from ringsim.result import Result
 from ringsim.study import Answer
 from ringsim.topology import GraphTopology, Topology
 from ringsim.units import format_rate, format_size, format_time
+from ringsim.writing import columns, micro
 
 #: Columns that the labels of the header take.
 LABEL = 11
@@ -242,15 +243,7 @@ def table(answer: Answer) -> list[Line]:
     """Lay out one row for each candidate, fastest first, in nccl-tests' columns and units."""
     rows = _shown(answer)
     cells = [*zip(*_HEADS, strict=True), *(_cells(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i in _LEFT else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    ]
-    lines = [line.rstrip() for line in lines]
+    lines = columns(cells, _LEFT)
     many = len(rows) > 1
     margin = "  " if many else ""
     out = [Line(margin + line, "heading") for line in lines[:2]]
@@ -273,18 +266,14 @@ def _shown(answer: Answer) -> list[Result]:
 
 def _cells(result: Result) -> tuple[str, ...]:
     case = result.case
-    time, algbw, busbw, reached = f"≥ {_micro(result.floor_us)}", "-", "-", "-"
+    time, algbw, busbw, reached = f"≥ {micro(result.floor_us / 1e6)}", "-", "-", "-"
     if result.time_us is not None and result.algbw_GBps and result.busbw_GBps and result.reached:
-        time, reached = _micro(result.time_us), share(result.reached)
+        time, reached = micro(result.time_us / 1e6), share(result.reached)
         algbw, busbw = _giga(result.algbw_GBps), _giga(result.busbw_GBps)
     return (
         str(case.bytes), str(case.count), case.dtype, f"{case.algorithm} ×{case.channels}", case.protocol,
-        time, algbw, busbw, _micro(result.bound_us), reached,
+        time, algbw, busbw, micro(result.bound_us / 1e6), reached,
     )  # fmt: skip
-
-
-def _micro(time: float) -> str:
-    return f"{time:.2f}" if time < 1e4 else f"{time:.1f}"
 
 
 def _giga(rate: float) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ringsim.engines.compiled.recording import Deliveries
 from ringsim.fabric import Protocol
-from ringsim.program import Program
+from ringsim.program import Program, inside_nodes
 from ringsim.schedule import Schedule
 from ringsim.topology import Topology
 
@@ -130,7 +130,7 @@ def _parts(program: Program, schedule: Schedule, topology: Topology, protocol: P
     rate, overhead = program.top_rate()[row], program.overhead[row]
     latency = np.where(delivered, program.latency[row], 0.0)
     work = np.where(delivered & (path.firing < program.reduces[row]), program.work[row], 0.0)
-    step = np.where(_inside(schedule, topology, row), protocol.step_scale_up, protocol.step_network)
+    step = np.where(inside_nodes(schedule, topology)[row], protocol.step_scale_up, protocol.step_network)
     step = np.where(delivered & moves, step, 0.0)
     sending = np.where(moves, path.end - path.begin - overhead - latency - work, 0.0)
     waiting = sending - program.bytes[row] / rate
@@ -157,10 +157,3 @@ def _on_the_way(program: Program, topology: Topology) -> Floats:
     limits = np.zeros(len(program.bandwidth) - topology.links)
     each = np.concatenate([topology.latency, limits])[program.route_links]
     return np.bincount(program.row_of_hop(), weights=each, minlength=program.rows).astype(np.float64)
-
-
-def _inside(schedule: Schedule, topology: Topology, row: Ints) -> NDArray[np.bool_]:
-    """Which rows stay in a node, and so take a step of its kind."""
-    node = topology.node_of_vertex()
-    source, target = node[schedule.source[row]], node[schedule.target[row]]
-    return np.asarray((source == target) & (source >= 0))

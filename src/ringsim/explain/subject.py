@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ringsim.candidates import Layouts, program_of
+from ringsim.candidates import Layouts, pinned, program_of
 from ringsim.catalogue import find
 from ringsim.collectives import Algorithm
 from ringsim.engines.compiled.recording import RecordError, deliveries
@@ -117,12 +117,3 @@ def examine(
         # On other hardware another tour would be found.
         kept = replace(kept, placement=tuple(answer.topology.placement.tolist()))
     return Subject(kept, answer, schedule, program, path)
-
-
-def pinned(question: Question, case: Case) -> Question:
-    """Ask for one candidate and no other."""
-    sliced = find(case.collective, case.algorithm).piece == "slices"
-    return replace(
-        question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
-        slices=case.pieces if sliced else None, chunks=None if sliced else case.pieces,
-    )  # fmt: skip

@@ -124,15 +124,15 @@ def write_msccl(table: Table, folder: Path) -> Iterator[tuple[Path, list[str] | 
     for row in table.rows:
         case = row.tuned.best.case
         path = folder / f"{case.collective}-{case.cards}-{row.low}-{row.high}.xml"
-        schedule, _ = Layouts().get(case, cluster(row.question), Timer())
+        topology = cluster(row.question)
+        schedule, _ = Layouts().get(case, topology, Timer())
         if schedule.transfers > MOST_SENDS:
             many = f"{schedule.transfers:,} sends, and more than {MOST_SENDS:,} take minutes to be proved"
             yield path, None, f"{many}; ask for fewer cards"
             continue
-        placement = cluster(row.question).placement
-        if placement is not None:
+        if topology.placement is not None:
             # MSCCL numbers gpus by their ranks; what is laid out here is in cards.
-            schedule = schedule.placed(np.argsort(placement))
+            schedule = schedule.placed(np.argsort(topology.placement))
         proto = case.protocol if case.protocol in msccl.PROTOCOLS else "Simple"
         name = f"ringsim {case.algorithm} x{case.channels} {case.pieces}"
         try:

@@ -8,12 +8,12 @@ from ringsim import __version__
 from ringsim.candidates import seated
 from ringsim.catalogue import find
 from ringsim.explain.command import command
-from ringsim.explain.writing import columns, micro
 from ringsim.report import Line, cluster_facts, counted, share
 from ringsim.result import Case, Result
 from ringsim.tune.reason import naive_name
 from ringsim.tune.table import Row, Table
 from ringsim.units import format_size
+from ringsim.writing import columns, micro
 
 #: Of the JSON object; changes when a key changes its meaning or goes.
 SCHEMA = 1

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from ringsim.candidates import pinned
 from ringsim.collectives import COLLECTIVES
 from ringsim.question import DTYPES, Question, StudyError
 from ringsim.race import Notice, Track, fastest, race
@@ -137,10 +138,10 @@ def tune(
         steps(number, len(asked), size)
         tuned = _tuned(orders, size, among, inputs, store)
         found.append(_as_before(tuned, found[-1].best.case) if found else tuned)
-    pinned = [_pinned(question, orders, tuned.best.case) for tuned in found]
-    ends = list(_ends(pinned, found, orders, inputs, store))
+    asking = [_pinned(question, orders, tuned.best.case) for tuned in found]
+    ends = list(_ends(asking, found, orders, inputs, store))
     lows = [asked[0], *(end + 1 for end in ends[:-1])]
-    rows = [Row(*fields) for fields in zip(lows, ends, found, pinned, strict=True)]
+    rows = [Row(*fields) for fields in zip(lows, ends, found, asking, strict=True)]
     return Table(question, topology, tuple(rows))
 
 
@@ -180,14 +181,9 @@ def _result(kept: dict[str, Any]) -> Result:
 
 
 def _pinned(question: Question, orders: Sequence[Order], case: Case) -> Question:
-    """Ask for one plan and no other."""
+    """Ask for one plan and no other, in the order of ranks that goes with it."""
     order = next(order for order in orders if order.name == case.placement)
-    piece = COLLECTIVES[case.collective][case.algorithm].piece
-    pieces: dict[str, Any] = {piece: case.pieces}
-    return replace(
-        question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
-        placement=order.question.placement, **pieces,
-    )  # fmt: skip
+    return pinned(replace(question, placement=order.question.placement), case)
 
 
 # -- where one plan takes over -------------------------------------------------------------------------------
@@ -199,10 +195,10 @@ def way(case: Case) -> tuple[str, str, int, str]:
 
 
 def _ends(
-    pinned: Sequence[Question], found: Sequence[Tuned], orders: Sequence[Order], inputs: dict[str, Any], store: Store
+    asking: Sequence[Question], found: Sequence[Tuned], orders: Sequence[Order], inputs: dict[str, Any], store: Store
 ) -> Iterator[int]:
     """Largest size for which each plan is meant."""
-    for (question, tuned), (after, following) in pairwise(zip(pinned, found, strict=True)):
+    for (question, tuned), (after, following) in pairwise(zip(asking, found, strict=True)):
         if way(tuned.best.case) == way(following.best.case):
             yield following.bytes - 1
             continue

@@ -1,4 +1,4 @@
-"""Numbers as the report writes them, and tables that line up."""
+"""Tables that line up and times without their units, for everything that prints."""
 
 from collections.abc import Sequence
 
