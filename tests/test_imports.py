@@ -19,30 +19,49 @@ ROOT = Path(ringsim.__file__).parent
 LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
+    {"training", "break_even"},
     {"tune"},
     {"explain"},
     {"report", "picture"},
     {"writing"},
     {"study"},
+    {"fidelity"},
     {"race"},
     {"candidates"},
     {"memory"},
     {"question"},
     {"engines"},
     {"result", "trace", "bounds"},
+    {"compression"},
     {"program"},
     {"catalogue"},
     {"formats"},
     {"collectives", "values", "schedule_file"},
     {"topology"},
     {"selection"},
-    {"fabric", "schedule"},
+    {"fabric", "schedule", "codecs", "gradients"},
     {"units"},
 ]
 LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 
 #: Folders whose modules may import each other.
-WINGS = {"cli", "collectives", "engines", "explain", "fabric", "formats", "picture", "topology", "tune", "values"}
+WINGS = {
+    "break_even",
+    "cli",
+    "codecs",
+    "collectives",
+    "compression",
+    "engines",
+    "explain",
+    "fabric",
+    "formats",
+    "gradients",
+    "picture",
+    "topology",
+    "training",
+    "tune",
+    "values",
+}
 
 #: Where a package may be imported, as beginnings of module names.
 HOMES = {
@@ -53,7 +72,9 @@ HOMES = {
     "llvmlite": ("engines.compiled",),
     "platformdirs": ("engines.compiled", "tune.store"),
     "psutil": ("memory",),
-    "matplotlib": ("picture",),
+    "ml_dtypes": ("codecs",),
+    "sklearn": ("training.data",),
+    "matplotlib": ("picture", "training"),
     "PIL": ("picture.page",),
 }
 #: What the files about files and units do without, so that help and completion answer at once.
