@@ -16,6 +16,7 @@ import pytest
 
 import ringsim
 from ringsim import report, topology
+from ringsim.candidates import MEMORY
 from ringsim.cli import cli, main
 from ringsim.cli.screen import Progress
 from ringsim.cli.sheet import cluster
@@ -373,7 +374,7 @@ def test_a_percentage_is_0_or_100_only_where_that_is_true(small: Answer) -> None
 
 
 def test_every_kind_of_link_has_a_word() -> None:
-    assert set(report.WORDS) == set(topology.LINK_KINDS)
+    assert set(report.WORDS) == {*topology.LINK_KINDS, MEMORY}
 
 
 # -- topo --------------------------------------------------------------------------------------------------

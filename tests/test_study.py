@@ -276,7 +276,11 @@ def test_names_of_outputs_carry_their_units() -> None:
     """Every output that is a float has a unit at the end of its name, or is a part of one or named `bytes`."""
     outputs = answer(QUESTIONS[0]).best.outputs()
     bare = {name for name, value in outputs.items() if isinstance(value, float)}
-    assert {name for name in bare if name.rpartition("_")[2] not in ("us", "s", "GBps", "bytes")} == {"busy", "reached"}
+    assert {name for name in bare if name.rpartition("_")[2] not in ("us", "s", "GBps", "bytes")} == {
+        "busy",
+        "reached",
+        "ratio",
+    }
 
 
 def test_json_lists_candidates_only_where_there_are_several() -> None:

@@ -9,9 +9,12 @@ from typing import Protocol as Shape
 import numpy as np
 
 from ringsim import memory
-from ringsim.catalogue import content, find, is_file
+from ringsim.catalogue import GATHER, constants, content, find, is_file
+from ringsim.codecs import CodecError, parse
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
+from ringsim.compression import compressed, permitted, refusal
 from ringsim.fabric import Fabric
+from ringsim.gradients import shapes
 from ringsim.program import Program, Routes, price, route
 from ringsim.question import Question, StudyError
 from ringsim.result import Case
@@ -26,6 +29,9 @@ MOST_ROWS_KEPT = 200_000
 class NoPlaceError(StudyError):
     """Nothing that is asked for can be laid over this cluster, or fits into memory."""
 
+
+#: The kind of link that a card's memory is.
+MEMORY = "memory"
 
 #: Rows of schedules that are kept for the next question.
 MOST_ROWS_LAID = 4_000_000
@@ -84,6 +90,10 @@ class Candidate:
         Firings in all.
     wire_bytes : float
         Bytes that leave a sender, all firings together.
+    code_bytes : float
+        Of the vector of one rank when it is encoded.
+    codec : float
+        Seconds for which the busiest card's memory encodes and decodes.
     program : Program or None
         None where it was too large to be kept; `priced` builds it again.
     """
@@ -94,6 +104,8 @@ class Candidate:
     busiest: str
     transfers: int
     wire_bytes: float
+    code_bytes: float
+    codec: float
     program: Program | None
 
     def priced(self, topology: Topology, timer: Timer, layouts: Layouts) -> Program:
@@ -109,7 +121,7 @@ def candidates(question: Question, topology: Topology, timer: Timer, layouts: La
     StudyError
         If the question asks for what this cluster or algorithm does not have.
     """
-    names, refused = _names(question, COLLECTIVES[question.collective]), []
+    names, refused = _names(question, choices(question)), []
     known = {name: find(question.collective, name) for name in names}
     _check(question, topology, known)
     everything = question.algorithm == "all"
@@ -120,7 +132,7 @@ def candidates(question: Question, topology: Topology, timer: Timer, layouts: La
             if everything:
                 memory.check(question, topology, (name,))
             yield from _ways(question, topology, timer, layouts, name, known[name])
-        except (CollectiveError, memory.TooLargeError) as error:
+        except (CollectiveError, CodecError, memory.TooLargeError) as error:
             # Whoever asks for several asks for those that this cluster has room for.
             if len(names) == 1:
                 raise NoPlaceError(f"algorithm = {name}: {error}") from error
@@ -138,16 +150,35 @@ def seated(question: Question, topology: Topology) -> str:
     return question.placement_words() or "as the graph has it"
 
 
+def choices(question: Question) -> dict[str, Algorithm]:
+    """Algorithms that a question could ask for, by name; with a codec those that its codes can ride."""
+    codec = question.codec()
+    if codec is None:
+        return dict(COLLECTIVES[question.collective])
+    return {name: find(question.collective, name) for name in permitted(codec)}
+
+
 def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...]:
     """Algorithms that the question asks for."""
     if question.algorithm in ("auto", "all"):
         return tuple(name for name in known if known[name].auto or question.algorithm == "all")
-    if is_file(question.algorithm):
-        return (question.algorithm,)
-    try:
-        return resolve(question.algorithm, question.collective, tuple(known))
-    except SelectionError as error:
-        raise StudyError(f"algorithm = {error}") from error
+    codec, name = question.codec(), question.algorithm
+    if name in known:
+        return (name,)
+    if name.removeprefix(GATHER) in COLLECTIVES["all-gather"] and name.startswith(GATHER):
+        why = refusal(codec, find(question.collective, name), name) if codec else "there are no codes to gather"
+        raise StudyError(f"algorithm = {name}: {why or 'it gathers codes for an all-reduce'}")
+    if is_file(name):
+        found: tuple[str, ...] = (name,)
+    else:
+        try:
+            found = resolve(name, question.collective, tuple(COLLECTIVES[question.collective]))
+        except SelectionError as error:
+            raise StudyError(f"algorithm = {error}") from error
+    refused = [] if codec is None else [refusal(codec, find(question.collective, one), one) for one in found]
+    if found and all(refused) and refused:
+        raise StudyError(f"algorithm = {name}: {refused[0]}")
+    return tuple(one for one, why in zip(found, refused or [""] * len(found), strict=True) if not why)
 
 
 def _check(question: Question, topology: Topology, asked: Mapping[str, Algorithm]) -> None:
@@ -182,10 +213,11 @@ def _ways(
     """One algorithm with every protocol and every number of channels that is asked for."""
     sheet = topology.fabric
     size, count = question.payload()
+    codec = question.codec()
     asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
     numbers = _channels(question, algorithm.channels(topology))
     for channels, protocol in product(numbers, _protocols(question, sheet, name, algorithm)):
-        pieces = asked or algorithm.pieces(topology, channels, sheet.protocol(protocol, name), size)
+        pieces = asked or algorithm.pieces(topology, channels, constants(sheet, protocol, name), size)
         case = Case(
             fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint() + content(name),
             cards=topology.cards, domain=topology.group, nodes=topology.nodes,
@@ -194,9 +226,13 @@ def _ways(
             jump=question.jump and question.engine == "compiled", seed=question.seed,
             placement=seated(question, topology),
             changed=tuple(f"{key}={new} (was {old})" for key, old, new in sheet.changed),
+            compress=codec.spec if codec else "", model=question.model or "",
         )  # fmt: skip
         program = program_of(case, topology, timer, layouts)
-        found = Candidate(case, *_floor(program, topology), program.transfers, program.wire_bytes, program)
+        code = float(size) if codec is None else float(sum(map(codec.wire_bytes, question.tensors())))
+        found = Candidate(
+            case, *_floor(program, topology), program.transfers, program.wire_bytes, code, _codec_time(program), program
+        )
         yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 
 
@@ -229,8 +265,16 @@ def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -
     algorithm = find(case.collective, case.algorithm)
     schedule, routes = layouts.get(case, topology, timer)
     with timer("route and price"):
-        constants = topology.fabric.protocol(case.protocol, case.algorithm)
-        return price(schedule, topology, constants, case.bytes, allotted=algorithm.allotted, routes=routes)
+        protocol = constants(topology.fabric, case.protocol, case.algorithm)
+        if not case.compress:
+            return price(schedule, topology, protocol, case.bytes, allotted=algorithm.allotted, routes=routes)
+        tensors, codec = (case.count,) if not case.model else shapes(case.model), parse(case.compress)
+        if codec.combine == "sparsifier" and not case.algorithm.startswith(GATHER):
+            memory.check_growing(schedule)
+        return compressed(
+            schedule, topology, protocol, codec, tensors, case.bytes,
+            allotted=algorithm.allotted, routes=routes,
+        )  # fmt: skip
 
 
 def pinned(question: Question, case: Case) -> Question:
@@ -240,6 +284,13 @@ def pinned(question: Question, case: Case) -> Question:
         question, algorithm=case.algorithm, protocol=case.protocol, rings=case.channels, size=case.bytes,
         slices=case.pieces if sliced else None, chunks=None if sliced else case.pieces,
     )  # fmt: skip
+
+
+def _codec_time(program: Program) -> float:
+    """Seconds for which the busiest card's memory encodes and decodes."""
+    if program.memory is None:
+        return 0.0
+    return float((program.load() / program.bandwidth)[program.memory :].max())
 
 
 def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:
@@ -253,9 +304,11 @@ def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:
         hops = program.route_links[program.route_offsets[row] : program.route_offsets[row + 1]]
         users = np.bincount(program.route_links, minlength=len(program.bandwidth))
         link = int(hops[(program.bandwidth[hops] / users[hops]).argmin()])
+    busy = max(float(sending[row]), float(load.max()))
+    if program.memory is not None and link >= program.memory:
+        return program.startup + busy, busy, MEMORY
     if link >= topology.links:
         # A limit that the rows of a card share: name the first real link on the way of one of them.
         limited = int(program.row_of_hop()[int((program.route_links == link).argmax())])
         link = int(program.route_links[program.route_offsets[limited]])
-    busy = max(float(sending[row]), float(load.max()))
     return program.startup + busy, busy, LINK_KINDS[topology.kind[link]]

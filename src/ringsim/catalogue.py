@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ringsim.collectives import COLLECTIVES, Algorithm, CollectiveError
+from ringsim.fabric import Fabric, Protocol
 from ringsim.formats import load_schedule_file
 from ringsim.schedule import EVERYONE, Ints, Schedule
 from ringsim.schedule_file import ScheduleFileError
@@ -25,6 +26,9 @@ KINDS = {
 
 #: Schedules with at most so many sends are proved before they are timed.
 FEW_SENDS = 100_000
+
+#: What algorithms are called that gather codes and let everybody add them: an all-gather's name behind this.
+GATHER = "gather-"
 
 #: Endings of files that hold a schedule.
 FILES = (".json", ".xml")
@@ -43,7 +47,7 @@ def find(collective: str, name: str) -> Algorithm:
     collective : str
         A key of `COLLECTIVES`.
     name : str
-        One of its algorithms, or the path of a JSON schedule or an MSCCL XML file.
+        One of its algorithms, `GATHER` and one of an all-gather, or the path of a JSON schedule or an MSCCL XML file.
 
     Raises
     ------
@@ -52,7 +56,22 @@ def find(collective: str, name: str) -> Algorithm:
     KeyError
         If there is no such algorithm.
     """
-    return _of_file(name, _digest(name), collective) if is_file(name) else COLLECTIVES[collective][name]
+    if is_file(name):
+        return _of_file(name, _digest(name), collective)
+    if name.startswith(GATHER):
+        return COLLECTIVES["all-gather"][name.removeprefix(GATHER)]
+    return COLLECTIVES[collective][name]
+
+
+def constants(sheet: Fabric, protocol: str, name: str) -> Protocol:
+    """Return a protocol's constants for an algorithm, whatever moves in it.
+
+    Raises
+    ------
+    FabricError
+        If the fabric has no such protocol.
+    """
+    return sheet.protocol(protocol, name.removeprefix(GATHER))
 
 
 def content(name: str) -> str:

@@ -50,6 +50,8 @@ class Program:
         Before anything moves.
     padding : float array or None
         Part of `bytes` that only keeps the sender busy; None for none.
+    memory : int or None
+        The first of the links that stand for cards' memories, through which codecs work; None where none does.
     """
 
     bandwidth: Floats
@@ -68,6 +70,7 @@ class Program:
     dep_lag: Ints
     startup: float = 0.0
     padding: Floats | None = None
+    memory: int | None = None
 
     @property
     def rows(self) -> int:

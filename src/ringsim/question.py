@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ringsim.codecs import Codec, CodecError, Shape, elements, parse
 from ringsim.engines import ENGINES, EngineName
 from ringsim.fabric import Fabric
+from ringsim.gradients import MODELS, shapes
 from ringsim.units import UnitError, parse_size
 
 #: Bytes of an element, by nccl-tests' names.
@@ -13,6 +15,9 @@ DTYPES = {
     "int8": 1, "uint8": 1, "f8e4m3": 1, "f8e5m2": 1, "half": 2, "bfloat16": 2,
     "int32": 4, "uint32": 4, "float": 4, "int64": 8, "uint64": 8, "double": 8,
 }  # fmt: skip
+
+#: Types of gradients, which is what codecs encode.
+FLOATS = ("half", "bfloat16", "float")
 
 #: More slices or chunks than anybody's message has.
 MOST_PIECES = 1_000_000
@@ -65,6 +70,10 @@ class Question:
         For networks that hash flows onto spines.
     changes : sequence of str
         ``KEY=VALUE`` for numbers of the fabric file.
+    compress : str
+        A codec for the gradients, such as ``"int8"`` or ``"chain(topk:0.01,int8)"``; ``"none"`` for none.
+    model : str or None
+        A key of `MODELS`: the vector is all its gradients, and codecs see their shapes.
     """
 
     fabric: str | Fabric | None
@@ -85,6 +94,8 @@ class Question:
     dtype: str = "float"
     seed: int = 0
     changes: Sequence[str] = ()
+    compress: str = "none"
+    model: str | None = None
 
     def checked(self, collectives: Iterable[str]) -> "Question":
         """Return the question itself if its words are known.
@@ -113,6 +124,12 @@ class Question:
                     raise StudyError(
                         f"{change}: a graph takes only the fabric's protocols; change protocol.… or nothing"
                     )
+        if self.model is not None:
+            _choice("model", self.model, MODELS)
+        if self.codec() is not None:
+            if self.collective != "all-reduce":
+                raise StudyError(f"compress = {self.compress}: gradients are compressed for an all-reduce")
+            _choice("dtype", self.dtype, FLOATS, "what is compressed are gradients: ")
         for name, value in (("slices", self.slices), ("chunks", self.chunks)):
             if value is not None and not 1 <= value <= MOST_PIECES:
                 raise StudyError(f"{name} = {value}: between 1 and {MOST_PIECES:,}")
@@ -124,6 +141,25 @@ class Question:
             return ""
         return self.placement if isinstance(self.placement, str) else "as given"
 
+    def codec(self) -> Codec | None:
+        """Return the codec, None for none.
+
+        Raises
+        ------
+        StudyError
+            If there is no such codec.
+        """
+        if self.compress == "none":
+            return None
+        try:
+            return parse(self.compress)
+        except CodecError as error:
+            raise StudyError(f"compress = {self.compress}: {error}") from error
+
+    def tensors(self) -> tuple[Shape, ...]:
+        """Shapes of what the vector is made of."""
+        return (self.payload()[1],) if self.model is None else shapes(self.model)
+
     def payload(self) -> tuple[int, int]:
         """Bytes of the vector on each rank, and its elements.
 
@@ -132,17 +168,20 @@ class Question:
         StudyError
             If the size is none, or no whole number of elements.
         """
+        width = DTYPES[self.dtype]
+        if self.model is not None:
+            count = sum(map(elements, shapes(self.model)))
+            return count * width, count
         try:
             size = parse_size(str(self.size))
         except UnitError as error:
             raise StudyError(f"size = {error}") from error
-        width = DTYPES[self.dtype]
         if size % width:
             raise StudyError(f"size = {self.size}: not a whole number of {self.dtype} elements of {width} bytes")
         return size, size // width
 
 
-def _choice(name: str, value: str, known: Iterable[str]) -> None:
+def _choice(name: str, value: str, known: Iterable[str], why: str = "") -> None:
     known = tuple(known)
     if value not in known:
-        raise StudyError(f"{name} = {value}: one of {', '.join(known)}")
+        raise StudyError(f"{name} = {value}: {why}one of {', '.join(known)}")

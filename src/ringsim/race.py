@@ -69,7 +69,7 @@ class Track:
     timer: Timer = field(default_factory=Timer)
     layouts: Layouts = field(default_factory=Layouts)
     known: dict[str, Result] = field(default_factory=dict)
-    bounds: dict[tuple[int, str], Bounds] = field(default_factory=dict)
+    bounds: dict[tuple[float, str], Bounds] = field(default_factory=dict)
     progress: Progress | None = None
     notice: Notice | None = None
 
@@ -95,9 +95,8 @@ def race(question: Question, track: Track, limit_us: float = math.inf) -> list[R
     StudyError
         If the question asks for what this cluster or algorithm does not have.
     """
-    size, _ = question.payload()
-    bounds = track.bounds.get((size, question.collective)) or bounds_of(question, track.topology)
-    track.bounds[size, question.collective] = bounds
+    key = _wire_bytes(question), question.collective
+    bounds = track.bounds[key] = track.bounds.get(key) or bounds_of(question, track.topology)
     results = []
     priced = sorted(candidates(question, track.topology, track.timer, track.layouts), key=lambda c: c.floor)
     track.layouts.trim()
@@ -121,18 +120,43 @@ def fastest(results: list[Result]) -> Result | None:
 
 def bounds_of(question: Question, topology: Topology) -> Bounds:
     """Seconds that no algorithm beats which adds in cards, and that none beats which may add in switches."""
-    size, _ = question.payload()
+    size = _wire_bytes(question)
     any_step, far_step = _least_software(topology, question.collective)
     root = 0 if topology.placement is None else int(topology.placement[0])
     # In a cluster that is laid out the farthest cards sit in different nodes, so their news takes a step between nodes.
     far = isinstance(topology, Cluster) and topology.nodes > 1
     return {
         adds: max(
+            _work(question, topology),
             lower_bound(topology, size, any_step, question.collective, in_switch=adds, root=root),
             lower_bound(topology, 0.0, far_step, question.collective, in_switch=adds, root=root) if far else 0.0,
         )
         for adds in (False, True)
     }
+
+
+def _wire_bytes(question: Question) -> float:
+    """Bytes that every rank has to part with: of the vector, or of its code.
+
+    With a codec nothing better is claimed: that codes are as many as one rank's holds even for a sum that grows.
+    """
+    codec = question.codec()
+    if codec is None:
+        return question.payload()[0]
+    return float(sum(map(codec.wire_bytes, question.tensors())))
+
+
+def _work(question: Question, topology: Topology) -> float:
+    """Seconds for which every card's memory works: each rank encodes what he has, and decodes what he ends with."""
+    codec = question.codec()
+    if codec is None:
+        return 0.0
+    cost, code, raw = codec.cost, _wire_bytes(question), question.payload()[0]
+    # Of a quantiser's sum a rank may own a part, which he need not encode before it is complete.
+    own = 1 / topology.cards if codec.combine == "quantiser" and not codec.first else 0.0
+    passes = [(cost.encode, 1 - own), (cost.decode, 1.0), (cost.between, float(codec.rounds > 1))]
+    through = sum(part * (each.raw * raw + each.code * code) for each, part in passes)
+    return through / topology.fabric.card.memory_bandwidth
 
 
 def _least_software(topology: Topology, collective: str) -> tuple[float, float]:
@@ -180,6 +204,8 @@ def _result(candidate: Candidate, bounds: Bounds, trace: Trace | None = None, wa
         transfers_folded=candidate.transfers - simulated - jumped if trace else 0,
         events=trace.events if trace else 0,
         wire_bytes=candidate.wire_bytes,
+        code_bytes=candidate.code_bytes,
+        codec_us=candidate.codec * 1e6,
         bottleneck=candidate.busiest if busy >= MOSTLY_BUSY else "latency",
         busy=busy,
         busiest=candidate.busiest,

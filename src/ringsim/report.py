@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ringsim import __version__
-from ringsim.catalogue import find
+from ringsim.candidates import MEMORY
+from ringsim.catalogue import GATHER, constants, find
+from ringsim.codecs import parse
 from ringsim.collectives import Algorithm
 from ringsim.fabric import Protocol
 from ringsim.result import Result
@@ -32,7 +34,7 @@ WORDS = {
     "card→nic": "host links", "nic→card": "host links", "nic→leaf": "NIC ports", "leaf→nic": "NIC ports",
     "leaf→spine": "trunks between leaf and spine", "spine→leaf": "trunks between leaf and spine",
     "spine→core": "trunks between spine and core", "core→spine": "trunks between spine and core",
-    "leaf→leaf": "cables between switches", "link": "links",
+    "leaf→leaf": "cables between switches", "link": "links", MEMORY: "memories of cards, in which codecs work",
 }  # fmt: skip
 
 
@@ -62,9 +64,9 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 def header(answer: Answer) -> list[Line]:
     """Say what was simulated and everything that was assumed, one aligned line each."""
     case = answer.best.case
+    what = f"{format_size(case.bytes)}" + (f", the gradients of {case.model}" if case.model else "")
     title = (
-        f"{case.collective} of {format_size(case.bytes)} ({case.count:,} × {case.dtype}) "
-        f"on {case.cards:,} cards, ringsim {__version__}"
+        f"{case.collective} of {what} ({case.count:,} × {case.dtype}) on {case.cards:,} cards, ringsim {__version__}"
     )
     return [Line(title, "title"), Line("", "blank")] + [
         Line(f"{label:<{LABEL}}{text}", "label") for label, text in _facts(answer)
@@ -74,13 +76,14 @@ def header(answer: Answer) -> list[Line]:
 def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     topology, sheet, best = answer.topology, answer.fabric, answer.best
     yield from cluster_facts(topology)
-    protocol = sheet.protocol(best.case.protocol, best.case.algorithm)
+    protocol = constants(sheet, best.case.protocol, best.case.algorithm)
     if best.case.placement:
         minds = "which looks where they are" if _how(best).looks else "which the algorithm takes as they come"
         yield "placement", f"{best.case.placement}: ranks on other cards than their own, {minds}"
     yield "algorithm", _algorithm(answer)
     yield from (("", remark) for remark in answer.remarks)
     yield "protocol", _protocol(protocol, topology.nodes)
+    yield from _codec(answer)
     yield "sharing", _sharing(protocol, _how(best).allotted)
     limits = {"in a node": protocol.limit_scale_up, "between nodes": protocol.limit_network}
     stated = [f"{format_rate(limit)} {where}" for where, limit in limits.items() if math.isfinite(limit)]
@@ -192,6 +195,45 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
     return "; ".join(parts)
 
 
+#: What becomes of codes on their way, by how they may be combined.
+COMBINED = {
+    "linear": "codes are summed as they are",
+    "quantiser": "decoded, added and encoded again wherever something is added; codes that are passed on stay as they are",
+    "sparsifier": "lists of indices are merged wherever something is added, and grow",
+}
+
+
+def _codec(answer: Answer) -> Iterator[tuple[str, str]]:
+    """Say what the codec does to bytes, to time and to the sum."""
+    best = answer.best
+    if not best.case.compress:
+        return
+    codec = parse(best.case.compress)
+    ways = COMBINED[codec.combine]
+    if best.case.algorithm.startswith(GATHER):
+        ways = "codes are gathered, and every rank adds them all"
+    yield (
+        "codec",
+        f"{codec.spec}: {best.ratio:,.4g} bytes become one, {format_size(round(best.code_bytes))} a rank; {ways}",
+    )
+    memory = answer.fabric.card.memory_bandwidth
+    if math.isfinite(memory):
+        yield (
+            "memory",
+            (
+                f"codecs pass the data through a card's memory at {format_rate(memory)}, shared by what works at once; "
+                f"{share(best.codec_us / best.time_us) if best.time_us else '-'} of the time"
+            ),
+        )
+    else:
+        yield "memory", "encoding and decoding are free: nobody says how fast these cards' memory is"
+    if best.error is None:
+        yield "error", "not measured: so many sends take long to go through; `ringsim compress-check` does it"
+    else:
+        agree = "all ranks end with the same bits" if best.agree else "RANKS DISAGREE"
+        yield "error", f"{share(best.error)} of the sum's norm, on sampled gradients by this very schedule; {agree}"
+
+
 def _how(result: Result) -> Algorithm:
     return find(result.case.collective, result.case.algorithm)
 
@@ -297,10 +339,11 @@ def verdict(answer: Answer) -> Line:
     """Say in one line what limits the best candidate."""
     best = answer.best
     kind = WORDS[best.busiest] + (f" ({best.busiest})" if "→" in best.busiest else "")
+    does = "working" if best.busiest == MEMORY else "sending"
     if best.bottleneck == "latency":
-        text = f"latency: even the busiest of the {kind} is sending {share(best.busy)} of the time"
+        text = f"latency: even the busiest of the {kind} is {does} {share(best.busy)} of the time"
     else:
-        text = f"{kind}: the busiest is sending {share(best.busy)} of the time"
+        text = f"{kind}: the busiest is {does} {share(best.busy)} of the time"
     return Line(f"limited by {text}", "verdict")
 
 

@@ -46,6 +46,10 @@ class Case:
         Where ranks sit, in words, if rank is not card; `fingerprint` is what counts.
     changed : tuple of str
         ``key=value (was old)`` for each number that differs from the fabric file.
+    compress : str
+        The codec, with all its parameters; empty for none.
+    model : str
+        Whose gradients the vector is, which decides the shapes that a codec sees; empty for a vector of no shape.
     """
 
     fabric: str
@@ -67,11 +71,16 @@ class Case:
     seed: int
     placement: str = ""
     changed: tuple[str, ...] = ()
+    compress: str = ""
+    model: str = ""
 
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the inputs and the version: the same inputs, the same row."""
         names = {"fabric", "network", "placement", "changed"}  # what they stand for is in the fingerprint
         content = {key: value for key, value in asdict(self).items() if key not in names} | {"version": __version__}
+        for key in ("compress", "model"):  # the rows of those who use neither keep their names
+            if not content[key]:
+                del content[key]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -94,6 +103,15 @@ class Result:
         situation was worked out; moments the engine looked at.
     wire_bytes : float
         Bytes that left a sender, all firings together.
+    code_bytes : float
+        Of the vector of one rank when it is encoded; without a codec those of the vector.
+    codec_us : float
+        Microseconds for which the busiest card's memory is encoding and decoding, if nothing else holds it up.
+    error : float or None
+        Of the sum over all ranks that the codec leaves, against the exact one: the norm of the difference over the norm.
+        On sampled gradients, through this very schedule. None where it was not measured.
+    agree : bool or None
+        Whether all ranks end with the same numbers, bit for bit.
     bottleneck : str
         The kind of link that limits the run, or ``latency``.
     busy : float
@@ -118,6 +136,15 @@ class Result:
     busy: float
     busiest: str
     wall_s: float
+    code_bytes: float = 0.0
+    codec_us: float = 0.0
+    error: float | None = None
+    agree: bool | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of the vector for one byte of its code."""
+        return self.case.bytes / self.code_bytes if self.code_bytes else 1.0
 
     @property
     def algbw_GBps(self) -> float | None:
@@ -145,6 +172,7 @@ class Result:
         keep = asdict(self)
         del keep["case"]
         derived = {"algbw_GBps": self.algbw_GBps, "busbw_GBps": self.busbw_GBps, "reached": self.reached}
+        derived["ratio"] = self.ratio
         return {"time_us": keep.pop("time_us")} | derived | keep
 
 

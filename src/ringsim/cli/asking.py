@@ -31,6 +31,12 @@ def _dtypes() -> Iterable[str]:
     return DTYPES
 
 
+def _models() -> Iterable[str]:
+    from ringsim.gradients import MODELS
+
+    return MODELS
+
+
 _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "fabric": click.option("--fabric", type=FABRIC, help="A shipped fabric (see `ringsim topo list`) or a TOML file."),
     "cards": click.option("--cards", type=CARDS, help="Ranks, one on each card."),
@@ -68,6 +74,14 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "chunks": click.option(
         "--chunks", type=Whole("chunks", "write a number such as 64"),
         help="Pieces that go through a pipeline, for trees and hierarchies.",
+    ),
+    "compress": click.option(
+        "--compress", metavar="CODEC", default="none", show_default=True,
+        help="Encode the gradients: int8, topk:0.01, powersgd:4, chain(topk:0.01,int8), … (`ringsim codecs` lists them).",
+    ),
+    "model": click.option(
+        "--model", type=Name("model", _models),
+        help="The gradients of a known model instead of --size; codecs see their shapes.",
     ),
     "placement": click.option(
         "--placement", metavar="WORD|FILE",

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from ringsim.explain.changes import Change, changes
 from ringsim.explain.command import command
 from ringsim.explain.graphs import graph_changes
-from ringsim.explain.subject import Subject
+from ringsim.explain.subject import Subject, timed
 from ringsim.fabric import FabricError
 from ringsim.question import Question, StudyError
-from ringsim.study import Progress, answer
+from ringsim.study import Progress
 from ringsim.topology import TopologyError
 
 #: A change that improves only a part of what another one does explains the run better if it saves this part as much.
@@ -53,7 +53,7 @@ def causes(subject: Subject, *, progress: Progress | None = None) -> tuple[Cause
     found = []
     for change in tried:
         try:
-            time_us = answer(change.question, progress=progress).best.time_us
+            time_us = timed(change.question, progress=progress).best.time_us
         except (FabricError, TopologyError, StudyError):
             continue
         assert time_us is not None  # the only candidate is simulated

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from ringsim.catalogue import GATHER
 from ringsim.explain import evidence
 from ringsim.explain.evidence import HOST, PORTS, SCALE_UP, TRUNKS, used
 from ringsim.explain.subject import Subject
@@ -56,6 +57,7 @@ def changes(subject: Subject) -> Iterator[Change]:
     yield from _links(subject)
     yield from _network(subject)
     yield from faster_library(subject)
+    yield from coding(subject)
     lanes, nics = _doubled_lanes(subject), _doubled_nics(subject)
     if lanes and nics:
         question = changed(subject.question, lanes | nics)
@@ -105,12 +107,26 @@ def faster_library(subject: Subject) -> Iterator[Change]:
         values = {_key(subject, key): rate(2 * limit) for key, limit in stated.items()}
         question = changed(subject.question, values)
         yield Change("the protocol's limits doubled", question, evidence.limits(subject, stated))
-    if subject.program.padding is not None and subject.program.padding.any():
+    if evidence.paused(subject).any():
         question = changed(subject.question, {_key(subject, "message_gap"): duration(protocol.message_gap / 2)})
         yield Change("twice as many messages a second", question, evidence.gap(subject))
     if math.isfinite(protocol.reduce_bandwidth) and subject.program.work.any():
         question = changed(subject.question, {_key(subject, "reduce_bandwidth"): rate(2 * protocol.reduce_bandwidth)})
         yield Change("reducing twice as fast", question, evidence.reducing(subject))
+
+
+def coding(subject: Subject) -> Iterator[Change]:
+    """Work faster on codes, or do without them."""
+    if subject.codec is None:
+        return
+    if subject.rows.works.any():
+        memory = {"card.memory_bandwidth": rate(2 * subject.sheet.card.memory_bandwidth)}
+        yield Change("card memory twice as fast", changed(subject.question, memory), evidence.memory(subject))
+    without = replace(subject.question, compress="none")
+    if subject.case.algorithm.startswith(GATHER):
+        # Nothing but codes is gathered to be added.
+        without = replace(without, algorithm="auto", rings=None, slices=None, chunks=None)
+    yield Change("no codec", without, evidence.codec(subject))
 
 
 def halved_software(subject: Subject) -> dict[str, str]:
@@ -121,7 +137,7 @@ def halved_software(subject: Subject) -> dict[str, str]:
 
 def _key(subject: Subject, key: str) -> str:
     """Where a protocol's number has to be changed so that this algorithm sees it."""
-    name, algorithm = subject.case.protocol, subject.case.algorithm
+    name, algorithm = subject.case.protocol, subject.case.algorithm.removeprefix(GATHER)
     place = f"{name}.{algorithm}" if algorithm in subject.sheet.protocols[name].overrides else name
     return f"protocol.{place}.{key}"
 

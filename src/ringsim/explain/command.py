@@ -27,11 +27,12 @@ def command(question: Question) -> str | None:
 
 
 def _given(question: Question) -> Iterator[tuple[str, object]]:
-    """Fields that are not what they are by default, the size as people write it."""
+    """Fields that are not what they are by default, the size as people write it unless a model has one."""
     for field in sorted(fields(question), key=lambda field: field.name not in FIRST):
         value = getattr(question, field.name)
         if field.name == "size":
-            yield "size", _size(parse_size(str(value)))
+            if question.model is None:
+                yield "size", _size(parse_size(str(value)))
         elif value is None or field.name in ("jump", "changes"):
             continue
         elif not (isinstance(value, (str, int)) and value == field.default):

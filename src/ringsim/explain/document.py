@@ -28,6 +28,7 @@ def document(explanation: Explanation) -> dict[str, Any]:
         "case": asdict(subject.case) | {"id": subject.case.id()},
         "time_us": subject.time_us,
         "candidates": len(subject.answer.candidates),
+        "codec": _codec(subject),
         "parts": [
             {"part": name, "time_us": spent * 1e6, "share": spent / total}
             for name, spent in zip(PARTS, subject.path.total.tolist(), strict=True)
@@ -36,6 +37,15 @@ def document(explanation: Explanation) -> dict[str, Any]:
         "critical_path": [_block(block) for block in fold(subject)],
         "causes": [_cause(cause) for cause in explanation.causes],
     }
+
+
+def _codec(subject: Subject) -> dict[str, Any] | None:
+    """What a codec makes of the vector and of the sum; None without one."""
+    best = subject.answer.best
+    if subject.codec is None:
+        return None
+    keys = ("ratio", "code_bytes", "codec_us", "error", "agree")
+    return {"spec": subject.codec.spec} | {key: getattr(best, key) for key in keys}
 
 
 def _links(subject: Subject) -> list[dict[str, Any]]:
@@ -51,8 +61,8 @@ def _block(block: Block) -> dict[str, Any]:
         "times": block.times,
         "stretches": [
             {
-                "first": stretch.first, "last": stretch.last, "over": stretch.over, "reduces": stretch.reduces,
-                "delivered": stretch.delivered, "hops": stretch.hops,
+                "first": stretch.first, "last": stretch.last, "over": stretch.over, "op": stretch.op,
+                "reduces": stretch.op == "add", "delivered": stretch.delivered, "hops": stretch.hops,
                 "parts_us": {
                     name: spent * 1e6 for name, spent in zip(PARTS, stretch.parts.tolist(), strict=True) if spent
                 },

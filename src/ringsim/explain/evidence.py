@@ -100,7 +100,7 @@ def channels(subject: Subject, most: int) -> str:
 def latency(subject: Subject) -> str:
     """Count the messages that follow one another, and say what each costs beside sending."""
     path = subject.path
-    messages = int((path.delivered & ~subject.schedule.joins[path.row]).sum())
+    messages = int((path.delivered & subject.rows.sends[path.row]).sum())
     spent = path.taking("latency of links", "software steps")
     sending = path.taking("sending", "gap between messages", "waiting for shared links") / path.total.sum()
     each = f"{format_time(spent / max(1, messages))} of latency and software"
@@ -118,13 +118,40 @@ def limits(subject: Subject, stated: dict[str, float]) -> str:
 def gap(subject: Subject) -> str:
     """Compare the gap between messages with what they take to send."""
     program, pause = subject.program, subject.protocol.message_gap
+    short = paused(subject)
     assert program.padding is not None
-    short = program.padding > 0
     longest = float(((program.bytes - program.padding) / program.top_rate())[short].max(initial=0.0))
     sent = format_time(longest) if longest >= 1e-9 else "1ns"
     return (
         f"a card sends a message to other nodes every {format_time(pause)} at most, and {int(short.sum()):,} connections "
         f"have messages that would take {sent} or less"
+    )
+
+
+def paused(subject: Subject) -> NDArray[np.bool_]:
+    """Rows whose messages are shorter than the gap between two of them."""
+    padding = subject.program.padding
+    return subject.rows.sends & (padding > 0) if padding is not None else np.zeros(subject.program.rows, bool)
+
+
+def memory(subject: Subject) -> str:
+    """Say how busy the memories of cards are with encoding and decoding."""
+    busy = subject.busy[subject.program.memory :]
+    part = subject.path.taking("encoding and decoding", "waiting for a card's memory") / subject.path.total.sum()
+    rate = format_rate(subject.sheet.card.memory_bandwidth)
+    return (
+        f"the busiest memory of a card, at {rate}, encodes and decodes {share(float(busy.max()))} of the time, and the "
+        f"critical path waits for it {share(float(part))}"
+    )
+
+
+def codec(subject: Subject) -> str:
+    """Say what the codec makes of the vector, and what of the sum."""
+    best, part = subject.answer.best, subject.path.taking("encoding and decoding", "waiting for a card's memory")
+    error = "" if best.error is None else f", and the sum is off by {share(best.error)}"
+    return (
+        f"{best.case.compress}: {best.ratio:,.4g} bytes become one; encoding and decoding are "
+        f"{share(float(part / subject.path.total.sum()))} of the time{error}"
     )
 
 

@@ -25,11 +25,13 @@ class Stretch:
     Attributes
     ----------
     first, last : str
-        Connections of the first and the last hop, in the first repetition.
+        Connections of the first and the last hop, in the first repetition, or the cards that work.
     over : str
-        What they were sent over.
-    reduces, delivered : bool
-        Whether what they bring is added, and whether the next hop waited for the delivery or only for the sender.
+        What they were sent over; ``memory`` for work.
+    op : str
+        ``add`` or ``copy``, as what they bring is; ``encode``, ``decode`` or ``decode, add`` for work.
+    delivered : bool
+        Whether the next hop waited for the delivery or only for the sender.
     hops : int
         In one repetition.
     parts : float array, shape ``[parts]``, seconds
@@ -39,7 +41,7 @@ class Stretch:
     first: str
     last: str
     over: str
-    reduces: bool
+    op: str
     delivered: bool
     hops: int
     parts: Floats
@@ -69,15 +71,15 @@ class _Run:
 
 def fold(subject: Subject) -> list[Block]:
     """Tell the critical path of a run, joins left out."""
-    path, joins = subject.path, subject.schedule.joins
-    hops = np.flatnonzero(~joins[path.row])
+    path, kinds = subject.path, subject.rows
+    hops = np.flatnonzero((kinds.sends | kinds.works)[path.row])
     rows, firings, delivered = path.row[hops].tolist(), path.firing[hops].tolist(), path.delivered[hops].tolist()
     ways = {row: _way(subject, row) for row in set(rows)}
-    reduces = [firing < subject.program.reduces[row] for row, firing in zip(rows, firings, strict=True)]
+    ops = [kinds.op(row, firing) for row, firing in zip(rows, firings, strict=True)]
     labels: dict[object, int] = {}
     label = [
-        labels.setdefault((ways[row], adds, arrives), len(labels))
-        for row, adds, arrives in zip(rows, reduces, delivered, strict=True)
+        labels.setdefault((ways[row], op, arrives), len(labels))
+        for row, op, arrives in zip(rows, ops, delivered, strict=True)
     ]
     bounds = [0, *(np.flatnonzero(np.diff(label)) + 1).tolist(), len(label)] if label else [0]
     runs = [_Run(label[low], low, high) for low, high in pairwise(bounds)]
@@ -87,7 +89,7 @@ def fold(subject: Subject) -> list[Block]:
         spent = np.concatenate([path.parts[hops[run.low : run.high]] for run in repeated]).sum(axis=0)
         first, last = (_name(subject, rows[hop]) for hop in (one.low, one.high - 1))
         over = _over(ways[rows[one.low]])
-        return Stretch(first, last, over, bool(reduces[one.low]), delivered[one.low], one.high - one.low, spent)
+        return Stretch(first, last, over, ops[one.low], delivered[one.low], one.high - one.low, spent)
 
     return [
         Block(times, tuple(stretch(runs[low + i : low + times * period : period]) for i in range(period)))
@@ -118,7 +120,9 @@ def _way(subject: Subject, row: int) -> tuple[int, ...]:
 
 
 def _over(kinds: tuple[int, ...]) -> str:
-    """Say what a message goes over."""
+    """Say what a message goes over, or where a card works."""
+    if not kinds:
+        return "memory"
     if set(kinds) <= set(SCALE_UP):
         return "switch" if UP in kinds else "lane" if len(kinds) == 1 else f"{len(kinds)} lanes"
     if set(kinds) & set(PORTS):
@@ -128,5 +132,6 @@ def _over(kinds: tuple[int, ...]) -> str:
 
 
 def _name(subject: Subject, row: int) -> str:
-    source, target = (int(end[row]) for end in (subject.schedule.source, subject.schedule.target))
-    return f"{naming.vertex(subject.topology, source)} → {naming.vertex(subject.topology, target)}"
+    source, target = subject.rows.ends(row)
+    name = naming.vertex(subject.topology, source)
+    return name if source == target else f"{name} → {naming.vertex(subject.topology, target)}"

@@ -18,6 +18,7 @@ from ringsim.explain import evidence
 from ringsim.explain.changes import (
     Change,
     changed,
+    coding,
     faster_library,
     halved_software,
     more_channels,
@@ -96,6 +97,7 @@ def graph_changes(subject: Subject) -> Iterator[Change]:
         every = tuple(kind for group in kinds.values() for kind in group)
         yield _doubled(subject, drawn, "all links twice as fast", every, evidence.everything(subject))
     yield from faster_library(subject) if subject.question.fabric is not None else ()
+    yield from coding(subject)
     software = halved_software(subject) if subject.question.fabric is not None else {}
     if topology.latency.any() or software:
         graph = drawn.with_links("latency", np.arange(topology.links), topology.latency / 2)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ringsim.candidates import MEMORY
 from ringsim.explain import naming
 from ringsim.explain.subject import Subject
 from ringsim.topology import LINK_KINDS
@@ -19,7 +20,8 @@ class LinkGroup:
     name : str
         Of the busiest of them.
     kind : str
-        One of `LINK_KINDS`, or ``limit`` for what a protocol lets the rows of a card carry together.
+        One of `LINK_KINDS`, ``limit`` for what a protocol lets the rows of a card carry together, or ``memory`` for what
+        the codec of a card passes bytes through.
     alike, of : int
         How many there are, and how many of the kind.
     bandwidth : float, bytes/s
@@ -40,10 +42,12 @@ class LinkGroup:
 
 def groups(subject: Subject) -> Iterator[LinkGroup]:
     """Find groups of links in use, busiest first."""
-    topology = subject.topology
-    kind = np.full(len(subject.busy), len(LINK_KINDS))
+    topology, memory = subject.topology, subject.program.memory
+    kinds = (*LINK_KINDS, "limit", MEMORY)
+    kind = np.full(len(subject.busy), kinds.index("limit"))
     kind[: topology.links] = topology.kind
-    totals = np.bincount(kind, minlength=len(LINK_KINDS) + 1)
+    kind[len(kind) if memory is None else memory :] = kinds.index(MEMORY)
+    totals = np.bincount(kind, minlength=len(kinds))
     seen: dict[tuple[int, float, int], list[int]] = {}
     order = np.argsort(-subject.busy, kind="stable")
     for link in order[: int((subject.busy > 0).sum())].tolist():
@@ -51,16 +55,24 @@ def groups(subject: Subject) -> Iterator[LinkGroup]:
         seen.setdefault(key, []).append(link)
     for (sort, bandwidth, _), members in seen.items():
         first = members[0]
-        known = first < topology.links
         yield LinkGroup(
-            name=naming.link(topology, first) if known else _limit(subject, first - topology.links),
-            kind=LINK_KINDS[sort] if known else "limit",
+            name=_name(subject, first),
+            kind=kinds[sort],
             alike=len(members),
             of=int(totals[sort]),
             bandwidth=bandwidth,
             bytes=float(subject.carried[first]),
             busy=float(subject.busy[first]),
         )
+
+
+def _name(subject: Subject, link: int) -> str:
+    topology, memory = subject.topology, subject.program.memory
+    if link < topology.links:
+        return naming.link(topology, link)
+    if memory is not None and link >= memory:
+        return f"memory of {naming.vertex(topology, link - memory)}"
+    return _limit(subject, link - topology.links)
 
 
 def _limit(subject: Subject, number: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ringsim.explain import Explanation
 from ringsim.explain.causes import Cause
+from ringsim.explain.evidence import codec
 from ringsim.explain.folding import Block, Stretch, fold
 from ringsim.explain.links import groups
 from ringsim.explain.path import PARTS
@@ -57,6 +58,8 @@ def title(subject: Subject) -> list[Line]:
         Line(f"{size} of {case.fabric}, {micro(subject.time_us / 1e6)} us", "title"),
         Line(plan + (f": the fastest of {among} candidates" if among > 1 else "")),
     ]
+    if subject.codec is not None:
+        found.append(Line(codec(subject), "note"))
     return found + [Line(f"changed: {change}", "note") for change in case.changed]
 
 
@@ -99,7 +102,7 @@ def busiest(subject: Subject) -> list[Line]:
 def path(subject: Subject, most: int) -> list[Line]:
     """Lay out the critical path, folded, in at most so many lines and one that says what is missing."""
     blocks = fold(subject)
-    shown = [i for i in range(1, len(PARTS)) if subject.path.total[i] > 0]
+    shown = [i for i in range(len(PARTS)) if subject.path.parts[:, i].any()]
     rows = [("critical path", "hops", "op", "over", "time", *(_SHORT[PARTS[i]] for i in shown))]
     for block in blocks:
         if block.times > 1:
@@ -116,8 +119,9 @@ def path(subject: Subject, most: int) -> list[Line]:
 
 #: What the columns of the critical path are called.
 _SHORT = {
-    "sender's overhead": "overhead", "sending": "sending", "gap between messages": "gap",
+    "start-up": "start-up", "sender's overhead": "overhead", "sending": "sending", "gap between messages": "gap",
     "waiting for shared links": "waiting", "latency of links": "latency", "software steps": "steps", "reducing": "reducing",
+    "encoding and decoding": "coding", "waiting for a card's memory": "memory wait",
 }  # fmt: skip
 
 
@@ -127,8 +131,7 @@ def _row(stretch: Stretch, block: Block, shown: Sequence[int]) -> tuple[str, ...
     what = f"{indent}{name}{'' if stretch.delivered else ', until sent'}"
     hops = f"{block.times * stretch.hops:,}"
     spent = stretch.parts
-    op = "add" if stretch.reduces else "copy"
-    return (what, hops, op, stretch.over, micro(float(np.sum(spent))), *(micro(float(spent[i])) for i in shown))
+    return (what, hops, stretch.op, stretch.over, micro(float(np.sum(spent))), *(micro(float(spent[i])) for i in shown))
 
 
 # -- what would help ------------------------------------------------------------------------------------------

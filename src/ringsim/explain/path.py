@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringsim.engines.compiled.recording import Deliveries
+from ringsim.explain.rows import Rows
 from ringsim.fabric import Protocol
 from ringsim.program import Program, inside_nodes
-from ringsim.schedule import Schedule
 from ringsim.topology import Topology
 
 Ints = NDArray[np.int64]
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 #: What time is spent on, in the order in which it passes.
 PARTS = (
     "start-up", "sender's overhead", "sending", "gap between messages", "waiting for shared links", "latency of links",
-    "software steps", "reducing",
+    "software steps", "reducing", "encoding and decoding", "waiting for a card's memory",
 )  # fmt: skip
 
 #: Times this close together, relative to the later one, are equal: some thousand roundings.
@@ -37,13 +37,14 @@ class Path:
     Attributes
     ----------
     row, firing : int arrays
-        Of the program. Joins are among them; they cost nothing.
+        Of the program. Joins are among them; they cost nothing. So is what a codec does on cards.
     delivered : bool array
         Whether what came next waited for the delivery, or only for the sender to be free again.
     begin, end : float arrays, seconds
         From when the firing kept the run waiting, and until when.
     parts : float array, shape ``[hops, parts]``, seconds
-        What `PARTS` took of it; those of a hop add up to ``end - begin``, which leaves start-up to nobody.
+        What `PARTS` took of it; those of a hop add up to ``end - begin``, which leaves start-up to nobody, except to the
+        work between two calls.
     startup : float, seconds
     """
 
@@ -67,15 +68,15 @@ class Path:
         return float(sum(self.total[PARTS.index(part)] for part in parts))
 
 
-def critical_path(
-    program: Program, schedule: Schedule, topology: Topology, protocol: Protocol, times: Deliveries
-) -> Path:  # fmt: skip
+def critical_path(program: Program, rows: Rows, topology: Topology, protocol: Protocol, times: Deliveries) -> Path:
     """Walk back from the last delivery.
 
     Parameters
     ----------
     program : Program
-    schedule, topology, protocol
+    rows : Rows
+        What its rows are.
+    topology, protocol
         It was priced from.
     times : Deliveries
         Of its run.
@@ -85,7 +86,7 @@ def critical_path(
     delivered, end = np.array([step[2] for step in steps], bool), np.array([step[3] for step in steps])
     begin = np.concatenate([[program.startup], end[:-1]])
     walked = Path(row, firing, delivered, begin, end, np.zeros((len(row), len(PARTS))), program.startup)
-    return replace(walked, parts=_parts(program, schedule, topology, protocol, walked))
+    return replace(walked, parts=_parts(program, rows, topology, protocol, walked))
 
 
 def _walk(program: Program, times: Deliveries) -> list[tuple[int, int, bool, float]]:
@@ -124,32 +125,35 @@ def _walk(program: Program, times: Deliveries) -> list[tuple[int, int, bool, flo
             (row, firing), delivered, end = before, False, own
 
 
-def _parts(program: Program, schedule: Schedule, topology: Topology, protocol: Protocol, path: Path) -> Floats:
+def _parts(program: Program, rows: Rows, topology: Topology, protocol: Protocol, path: Path) -> Floats:
     """Divide what each hop took, shape ``[hops, parts]``."""
-    row, delivered, moves = path.row, path.delivered, ~schedule.joins[path.row]
+    row, delivered = path.row, path.delivered
+    sends, works = rows.sends[row], rows.works[row]
     rate, overhead = program.top_rate()[row], program.overhead[row]
     latency = np.where(delivered, program.latency[row], 0.0)
     work = np.where(delivered & (path.firing < program.reduces[row]), program.work[row], 0.0)
-    step = np.where(inside_nodes(schedule, topology)[row], protocol.step_scale_up, protocol.step_network)
-    step = np.where(delivered & moves, step, 0.0)
-    sending = np.where(moves, path.end - path.begin - overhead - latency - work, 0.0)
-    waiting = sending - program.bytes[row] / rate
+    inside = inside_nodes(rows.schedule, topology)[rows.row[row]]
+    step = np.where(delivered & sends, np.where(inside, protocol.step_scale_up, protocol.step_network), 0.0)
+    moving = np.where(sends | works, path.end - path.begin - overhead - latency - work, 0.0)
+    waiting = moving - program.bytes[row] / rate
     waiting[waiting <= EQUAL * path.end] = 0.0  # what is left is the rounding of the two times
-    gap, hidden = np.zeros(len(row)), np.zeros(len(row))
+    shared, gap, hidden = np.where(sends, waiting, 0.0), np.zeros(len(row)), np.zeros(len(row))
     if program.padding is not None:
         # A gap runs while the message is on its way: whoever waits for the message sees only what of the gap is longer.
-        pause = program.padding[row] / rate
+        pause = np.where(sends, program.padding[row], 0.0) / rate
         hidden = np.where(delivered, np.minimum(pause, _on_the_way(program, topology)[row] + step), 0.0)
         gap = pause - hidden
         # Who sends less than fills a gap shares its card with others that do: what it waits for is their gaps.
-        short = program.padding[row] > 0
-        gap, waiting = gap + np.where(short, waiting, 0.0), np.where(short, 0.0, waiting)
-    alone = sending - waiting - gap - hidden
+        gap, shared = gap + np.where(pause > 0, shared, 0.0), np.where(pause > 0, 0.0, shared)
     parts = {
-        "sender's overhead": overhead, "sending": alone, "gap between messages": gap, "waiting for shared links": waiting,
-        "latency of links": latency + hidden - step, "software steps": step, "reducing": work,
+        # The latency of work is the start-up of the call that follows it.
+        "start-up": np.where(works, latency, 0.0), "sender's overhead": overhead,
+        "sending": np.where(sends, moving - shared - gap - hidden, 0.0), "gap between messages": gap,
+        "waiting for shared links": shared, "latency of links": np.where(works, 0.0, latency + hidden - step),
+        "software steps": step, "reducing": work, "encoding and decoding": np.where(works, moving - waiting, 0.0),
+        "waiting for a card's memory": np.where(works, waiting, 0.0),
     }  # fmt: skip
-    return np.stack([parts.get(name, np.zeros(len(row))) for name in PARTS], axis=1)
+    return np.stack([parts[name] for name in PARTS], axis=1)
 
 
 def _on_the_way(program: Program, topology: Topology) -> Floats:

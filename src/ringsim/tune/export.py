@@ -14,6 +14,7 @@ import numpy as np
 
 from ringsim import __version__
 from ringsim.candidates import Layouts
+from ringsim.catalogue import constants
 from ringsim.collectives import COLLECTIVES
 from ringsim.formats import hccl_tuner, msccl, nccl_tuner
 from ringsim.question import Question, StudyError
@@ -71,7 +72,7 @@ def write_nccl(table: Table, path: Path) -> None:
         words = _nccl(collective, case.algorithm, case.protocol, topology)
         assert words
         # Without a limit for each channel the model does not tell their numbers apart, and NCCL does.
-        cap = topology.fabric.protocol(case.protocol, case.algorithm).channel_cap
+        cap = constants(topology.fabric, case.protocol, case.algorithm).channel_cap
         channels = nccl_tuner.ANY if case.algorithm == "in-switch" or math.isinf(cap) else case.channels
         servers = _servers(topology) or nccl_tuner.ANY
         rules.append(

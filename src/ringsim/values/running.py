@@ -1,8 +1,12 @@
-"""Run the waves of a schedule on arrays: all reads of a wave before any write, then COPYs, then sums in row order."""
+"""Run the waves of a schedule on arrays: all reads of a wave before any write, then COPYs, then sums.
+
+What several rows add to one place in one wave is added in row order. What was parked is added in the order of the
+ranks that sent it, the receiver's own part among them: so ranks that each add up the same things end bit for bit alike.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +15,27 @@ from ringsim.schedule import Ints, Schedule
 from ringsim.values.events import Events, collect
 from ringsim.values.waits import Bools
 
-#: Places, values, whether they add, and rows of what arrives in one wave.
-Arrived = tuple[Ints, NDArray[Any], Bools, Ints]
+
+class Arrived(NamedTuple):
+    """What is written in one wave: places, values, whether they add, in which order, and whether they were parked."""
+
+    target: Ints
+    sent: NDArray[Any]
+    adds: Bools
+    turn: Ints
+    parked: Bools
+
+
+class Wire(Protocol):
+    """What becomes of values on their way; without one they travel as they are."""
+
+    def send(self, flat: NDArray[Any], moves: "Moves") -> NDArray[Any]:
+        """Values that leave their places, shape ``[moves, width]``; may change what is there."""
+        ...
+
+    def land(self, target: Ints, adds: Bools, parked: Bools) -> None:
+        """Take note that something has been written to these places, and how."""
+        ...
 
 
 class Block(NamedTuple):
@@ -32,6 +55,10 @@ class Block(NamedTuple):
         """Index of units at vertices."""
         found: Ints = np.searchsorted(self.vertices, vertex) * len(self.units) + unit - self.units.start
         return found
+
+    def vertex(self, place: Ints) -> Ints:
+        """Vertex of each place."""
+        return self.vertices[place // len(self.units)]
 
     def kept(self) -> tuple[Ints, Ints]:
         """Vertex and unit of everything that is kept, in order."""
@@ -58,6 +85,11 @@ class Scattered(NamedTuple):
         found: Ints = np.searchsorted(self.keys, vertex * len(self.units) + unit)
         return found
 
+    def vertex(self, place: Ints) -> Ints:
+        """Vertex of each place."""
+        found: Ints = self.keys[place] // len(self.units)
+        return found
+
     def kept(self) -> tuple[Ints, Ints]:
         """Vertex and unit of everything that is kept, in order."""
         vertex, unit = np.divmod(self.keys, len(self.units))
@@ -70,20 +102,21 @@ Room = Block | Scattered
 class Moves(NamedTuple):
     """Units that move in one wave, shape ``[moves]``: by which event, between which places, and how.
 
-    A place is a unit of a rank or switch: an index as a `Block` or `Scattered` gives it.
+    A place is a unit of a rank or switch: an index as a `Block` or `Scattered` gives it. What is `parked` adds later.
     """
 
     event: Ints
     source: Ints
     target: Ints
     adds: Bools
+    parked: Bools
 
 
 def execute(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
     """Run a schedule: a REDUCE adds the sender's unit into the receiver's, a COPY overwrites it.
 
-    What several rows add to one unit in one wave is added in row order, so floats repeat bit for bit. Where
-    `prove` rejects the schedule, this is what one timing leaves; others may leave something else.
+    What meets at one unit in one wave is added in a fixed order, so floats repeat bit for bit. Where `prove` rejects
+    the schedule, this is what one timing leaves; others may leave something else.
 
     Parameters
     ----------
@@ -107,39 +140,48 @@ def execute(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
     return state[: schedule.ranks]
 
 
-def run(events: Events, room: Room, flat: NDArray[Any]) -> None:
+def run(events: Events, room: Room, flat: NDArray[Any], wire: Wire | None = None) -> None:
     """Run `events` in place on the vectors in a room, shape ``[places, width]``."""
-    parks = bool(events.schedule.parked.any())
+    schedule = events.schedule
+    parks = bool(schedule.parked.any())
     claimed = np.empty(len(flat), np.int64)  # tells quickly whether several rows add to one place in one wave
     later: dict[int, list[Arrived]] = {}  # what is parked, by the wave in which it is taken
     for wave, moves in enumerate(moves_of(events, room)):
-        arrived = moves.target, flat[moves.source], moves.adds, events.row[moves.event]
+        row = events.row[moves.event]
+        sent = flat[moves.source] if wire is None else wire.send(flat, moves)
+        arrived = Arrived(
+            moves.target, sent, moves.adds, np.where(moves.parked, schedule.source[row], row), moves.parked
+        )
         if parks:
             lands = events.wave[events.writer[moves.event]]
             for when in np.unique(lands).tolist():
                 here = lands == when
-                later.setdefault(when, []).append(
-                    (arrived[0][here], arrived[1][here], arrived[2][here], arrived[3][here])
-                )
+                later.setdefault(when, []).append(Arrived(*(part[here] for part in arrived)))
             if wave not in later:
                 continue
-            taken = later.pop(wave)
-            target, sent, adds, row = (np.concatenate([each[i] for each in taken]) for i in range(4))
-        else:
-            target, sent, adds, row = arrived
+            arrived = Arrived(*(np.concatenate(part) for part in zip(*later.pop(wave), strict=True)))
+        target, sent, adds, turn, parked = arrived
         flat[target[~adds]] = sent[~adds]
-        target, sent, row = target[adds], sent[adds], row[adds]
+        target, sent, turn = target[adds], sent[adds], turn[adds]
+        if parked.any():
+            # The receiver's own part is one of those that are added up, in its turn.
+            own = np.unique(arrived.target[parked])
+            target, sent = np.concatenate([target, own]), np.concatenate([sent, flat[own]])
+            turn = np.concatenate([turn, room.vertex(own)])
+            flat[own] = 0
         index = np.arange(len(target))
         claimed[target] = index
         if (claimed[target] == index).all():
             flat[target] += sent
         else:
-            _add(flat, target, sent, row)
+            _add(flat, target, sent, turn)
+        if wire is not None:
+            wire.land(arrived.target, arrived.adds, arrived.parked)
 
 
-def _add(flat: NDArray[Any], place: Ints, sent: NDArray[Any], row: Ints) -> None:
-    """Add `sent` at the places; what several rows add to one place one after the other, the lowest row first."""
-    order = np.lexsort((row, place))
+def _add(flat: NDArray[Any], place: Ints, sent: NDArray[Any], turn: Ints) -> None:
+    """Add `sent` at the places; what comes to one place one after the other, the lowest turn first."""
+    order = np.lexsort((turn, place))
     begins = np.flatnonzero(np.diff(place[order], prepend=-1))
     size = np.diff(begins, append=len(place))
     nth = np.arange(len(place)) - np.repeat(begins, size)
@@ -161,7 +203,8 @@ def moves_of(events: Events, room: Room) -> Iterator[Moves]:
         event = event[which]
         row = events.row[event]
         adds = events.firing[event] < schedule.reduces[row]
-        yield Moves(event, room.at(schedule.source[row], unit), room.at(schedule.target[row], unit), adds)
+        source, target = room.at(schedule.source[row], unit), room.at(schedule.target[row], unit)
+        yield Moves(event, source, target, adds, adds & schedule.parked[row])
 
 
 def vertices(schedule: Schedule) -> Ints:

@@ -1,0 +1,129 @@
+"""A compressed all-reduce as a program: which schedules a codec permits, what they carry, and who encodes when.
+
+An all-reduce with compression is a different collective, not a smaller number (docs/design.md).
+"""
+
+from itertools import pairwise, zip_longest
+
+import numpy as np
+
+from ringsim.catalogue import GATHER
+from ringsim.codecs import Codec, CodecError, Shape
+from ringsim.collectives import COLLECTIVES, Algorithm
+from ringsim.compression.growth import growth
+from ringsim.compression.rounds import behind
+from ringsim.compression.rows import Rows
+from ringsim.compression.work import Sizes, Worker, gathered, linear, merged, quantiser
+from ringsim.fabric import Protocol
+from ringsim.program import Program, Routes, price
+from ringsim.schedule import EVERYONE, Schedule
+from ringsim.topology import Topology
+
+__all__ = ["compressed", "permitted", "refusal"]
+
+#: Firings of a sum that grows from step to step, each of which becomes a row.
+MOST_GROWING = 4_000_000
+
+
+def refusal(codec: Codec, algorithm: Algorithm, name: str) -> str:
+    """Say why a codec's codes cannot ride an algorithm, and what could; nothing where they can."""
+    if name.startswith(GATHER):
+        if codec.combine == "linear":
+            return f"codes of {codec.spec} add up, so nothing needs to be gathered; leave {GATHER!r} away"
+        return ""
+    if algorithm.adds_in_switch and codec.combine != "linear":
+        return (
+            f"a switch adds numbers and cannot decode {codec.spec}, a {codec.combine}; fp16, bf16 and powersgd:4 are sums, "
+            "and any algorithm that adds in cards will do"
+        )
+    return ""
+
+
+def permitted(codec: Codec) -> tuple[str, ...]:
+    """Algorithms, by name, that codes of a codec can ride; those that add come first unless nothing can be added."""
+    adding = tuple(name for name, algorithm in COLLECTIVES["all-reduce"].items() if not refusal(codec, algorithm, name))
+    if codec.combine == "linear":
+        return adding
+    gathering = tuple(GATHER + name for name in COLLECTIVES["all-gather"])
+    return (*gathering, *adding) if codec.combine == "sparsifier" else (*adding, *gathering)
+
+
+def compressed(
+    schedule: Schedule,
+    topology: Topology,
+    protocol: Protocol,
+    codec: Codec,
+    shapes: tuple[Shape, ...],
+    raw: float,
+    *,
+    allotted: bool = True,
+    routes: Routes | None = None,
+) -> Program:
+    """Price a schedule whose rows carry codes, with the work of encoding and decoding on the cards.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        An all-reduce, or an all-gather of codes.
+    topology : Topology
+    protocol : Protocol
+    codec : Codec
+    shapes : tuple of Shape
+        Tensors that the vector is made of; each has a code of its own.
+    raw : float
+        Bytes of the vector.
+    allotted, routes
+        As for `price`.
+
+    Raises
+    ------
+    CodecError
+        If the sum of a sparsifier's codes grows in too many steps.
+    """
+    # Small tensors may need fewer rounds than large ones.
+    rounds = [sum(parts) for parts in zip_longest(*(codec.round_bytes(shape) for shape in shapes), fillvalue=0)]
+    code = float(sum(rounds))
+    gathers = not (schedule.begins == EVERYONE).all()
+    ranks = schedule.ranks
+
+    def priced(payload: float) -> Program:
+        return price(schedule, topology, protocol, payload, allotted=allotted, routes=routes)
+
+    memory, one = topology.fabric.card.memory_bandwidth, Sizes(raw, code)
+    if gathers:
+        rows = Rows(priced(ranks * code), ranks, memory)
+        gathered(Worker(rows, schedule, Sizes(ranks * raw, ranks * code)), codec, one)
+        return rows.finished()
+    if codec.combine == "sparsifier":
+        return _growing(schedule, priced(code), codec, one, ranks, memory)
+    if len(rounds) > 1:
+        return _in_rounds(schedule, [priced(payload) for payload in rounds], codec, one, memory)
+    rows = Rows(priced(code), ranks, memory)
+    (linear if codec.combine == "linear" else quantiser)(Worker(rows, schedule, one), codec)
+    return rows.finished()
+
+
+def _in_rounds(schedule: Schedule, programs: list[Program], codec: Codec, sizes: Sizes, memory: float) -> Program:
+    """One call after the other: each begins at a rank when all of the one before has come to him."""
+    whole = programs[0]
+    for program in programs[1:]:
+        whole = behind(whole, program)
+    rows, cost = Rows(whole, schedule.ranks, memory), codec.cost
+    workers = [Worker(rows, schedule, sizes, base=i * schedule.rows) for i in range(len(programs))]
+    workers[0].before(cost.encode, sizes)
+    for one, two in pairwise(workers):
+        # A call of its own: it starts up again.
+        between = two.before(cost.between, sizes, latency=whole.startup)
+        one.after(between, np.arange(schedule.ranks))
+    workers[-1].at_the_end(cost.decode, sizes)
+    return rows.finished()
+
+
+def _growing(schedule: Schedule, program: Program, codec: Codec, one: Sizes, ranks: int, memory: float) -> Program:
+    """Merge sparse sums: what a firing carries is the union of what those have kept who are in it."""
+    if schedule.transfers > MOST_GROWING:
+        raise CodecError(
+            f"{codec.spec}: its sum grows in {schedule.transfers:,} steps, more than {MOST_GROWING:,}; "
+            f"{GATHER}ring gathers codes instead, and fewer rings, chunks or cards make fewer steps"
+        )
+    return merged(Worker(Rows(program, ranks, memory), schedule, one), codec, growth(schedule, codec))

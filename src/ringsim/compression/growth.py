@@ -1,0 +1,190 @@
+"""Sums of sparse vectors grow from step to step: what a firing carries depends on how many ranks are in it already.
+
+How fast is not a matter of assumption: large elements tend to be large for several ranks, so lists of indices overlap.
+The codec is run on sampled gradients and the union of what it keeps is counted.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringsim.codecs import Codec
+from ringsim.gradients import sample
+from ringsim.program import Program
+from ringsim.schedule import Ints, Schedule, dependencies
+from ringsim.values.events import collect
+from ringsim.values.running import Block, Moves, run, vertices
+
+Floats = NDArray[np.float64]
+
+#: Elements that are sampled, all ranks together, and the fewest of one.
+SAMPLED, FEWEST = 1 << 24, 1 << 13
+
+#: A step long after whatever a codec does differently in the first ones.
+SETTLED = 10**6
+
+#: Ranks whose gradients are encoded at once.
+TOGETHER = 64
+
+
+@lru_cache(maxsize=16)
+def unions(codec: Codec, ranks: int) -> tuple[float, ...]:
+    """Elements that the codes of the first 1, 2, … ranks keep together, as multiples of those of one.
+
+    Parameters
+    ----------
+    codec : Codec
+        A sparsifier.
+    ranks : int
+    """
+    n = max(FEWEST, SAMPLED // max(ranks, 16))
+    gradients = sample(n, ranks, 0)
+    kept, seen, found = 0, np.zeros(n, bool), list[int]()
+    for begin in range(0, ranks, TOGETHER):
+        some = gradients[begin : begin + TOGETHER]
+        code, _ = codec.encode(some, replace(codec.init(n, messages=len(some)), step=SETTLED))
+        keeps = codec.decode(code) != 0
+        kept += int(keeps.sum())
+        for one in keeps:
+            seen |= one
+            found.append(int(seen.sum()))
+    return tuple(union / (kept / ranks) for union in found)
+
+
+class Growth(NamedTuple):
+    """How much longer codes are than those of one rank.
+
+    Attributes
+    ----------
+    begin : int array, shape ``[rows]``
+        Where the firings of each of a schedule's rows begin in `times`.
+    times : float array
+        For each firing; then 1, and that of a sum over all ranks.
+    """
+
+    begin: Ints
+    times: Floats
+
+    @property
+    def one(self) -> int:
+        """Where it says how long the code of one rank is."""
+        return len(self.times) - 2
+
+    @property
+    def all(self) -> int:
+        """Where it says how long a sum over all ranks is."""
+        return len(self.times) - 1
+
+
+def growth(schedule: Schedule, codec: Codec) -> Growth:
+    """Count whose data each firing carries, and look up how long a union of so many is."""
+    begin, carried = _carried(schedule)
+    known = unions(codec, schedule.ranks)
+    times = np.interp(carried, np.arange(1, len(known) + 1), known)
+    return Growth(begin, np.concatenate([times, [1.0, known[-1]]]))
+
+
+def _carried(schedule: Schedule) -> tuple[Ints, Floats]:
+    """Where the firings of each row begin, and how many ranks' data each carries, on average over its units."""
+    events = collect(schedule)
+    room = Block(vertices(schedule), range(schedule.units))
+    counts = np.zeros((len(room.vertices) * schedule.units, 1), np.int32)
+    counts[: schedule.ranks * schedule.units] = 1
+    wire = _Count()
+    run(events, room, counts, wire)
+    event, sent = np.concatenate(wire.events), np.concatenate(wire.sent)
+    begin = np.cumsum(schedule.count) - schedule.count
+    place = (begin[events.row] + events.firing)[event]
+    units = np.bincount(place, minlength=schedule.transfers)
+    return begin, np.bincount(place, sent, minlength=schedule.transfers) / np.maximum(units, 1)
+
+
+class _Count:
+    """Takes note of what leaves with each firing."""
+
+    def __init__(self) -> None:
+        self.events, self.sent = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+
+    def send(self, flat: NDArray[np.int32], moves: Moves) -> NDArray[np.int32]:
+        sent: NDArray[np.int32] = flat[moves.source]
+        self.events.append(moves.event)
+        self.sent.append(sent[:, 0])
+        return sent
+
+    def land(self, target: Ints, adds: NDArray[np.bool_], parked: NDArray[np.bool_]) -> None:
+        pass
+
+
+def varied(program: Program, begin: Ints, times: Floats, fixed: Floats) -> Program:
+    """Let firings of a row differ: a row becomes as many as it has stretches of equal firings.
+
+    Parameters
+    ----------
+    program : Program
+    begin : int array, shape ``[rows]``
+        Where the firings of each row begin in `times`.
+    times : float array
+        What the bytes of a firing are to be multiplied by.
+    fixed : float array, shape ``[rows]``
+        Bytes of each firing that stay as they are.
+    """
+    row = np.repeat(np.arange(program.rows), program.count)
+    firing = np.arange(len(row)) - np.repeat(np.cumsum(program.count) - program.count, program.count)
+    factor = times[begin[row] + firing]
+    starts = (firing == 0) | (np.diff(factor, prepend=-1.0) != 0)
+    at = np.flatnonzero(starts)
+    of, first, count = row[at], firing[at], np.diff(np.append(at, len(row)))
+    pieces = np.cumsum(np.bincount(of, minlength=program.rows))
+    last = pieces - 1
+    after = np.where(first > 0, np.arange(len(at)) - 1, np.where(program.after[of] >= 0, last[program.after[of]], -1))
+
+    bytes, padding, latency = _sizes(program, of, factor[at], fixed[of])
+    hops = np.diff(program.route_offsets)[of]
+    offsets = np.concatenate([[0], np.cumsum(hops)])
+    index = np.repeat(program.route_offsets[of] - offsets[:-1], hops) + np.arange(offsets[-1])
+    return Program(
+        bandwidth=program.bandwidth, route_offsets=offsets, route_links=program.route_links[index],
+        bytes=bytes, count=count, reduces=np.clip(program.reduces[of] - first, 0, count), latency=latency,
+        work=program.work[of] * factor[at], overhead=program.overhead[of], cap=program.cap[of], after=after,
+        **dict(zip(("dep_offsets", "dep_row", "dep_lag"), _waits(program, of, first, count, pieces, at), strict=True)),
+        startup=program.startup, padding=padding, memory=program.memory,
+    )  # fmt: skip
+
+
+def _sizes(program: Program, of: Ints, factor: Floats, fixed: Floats) -> tuple[Floats, Floats, Floats]:
+    """Bytes of pieces of rows, the part of them that only fills the gap between messages, and their latencies."""
+    filled = np.zeros(program.rows) if program.padding is None else program.padding
+    work = filled >= program.bytes  # what passes through memory leaves nobody
+    filled = np.where(work, 0.0, filled)
+    sent = (program.bytes - filled)[of]
+    sent = fixed + (sent - fixed) * factor
+    least = np.where(filled > 0, program.bytes, 0.0)[of]
+    bytes = np.maximum(sent, least)
+    rate = program.top_rate()[of]
+    latency = program.latency[of] + filled[of] / rate - (bytes - sent) / rate
+    return bytes, np.where(work[of], bytes, bytes - sent), np.maximum(latency, 0.0)
+
+
+def _waits(program: Program, of: Ints, first: Ints, count: Ints, pieces: Ints, at: Ints) -> tuple[Ints, Ints, Ints]:
+    """Dependencies of pieces: on every piece of a row that theirs overlap with."""
+    many = np.diff(program.dep_offsets)[of]
+    piece = np.repeat(np.arange(len(of)), many)
+    dep = np.repeat(program.dep_offsets[of], many) + np.arange(len(piece)) - np.repeat(np.cumsum(many) - many, many)
+    on, lag = program.dep_row[dep], program.dep_lag[dep]
+    top = program.count[on] - 1
+    low = np.clip(first[piece] - lag, 0, top)
+    high = np.minimum(first[piece] + count[piece] - 1 - lag, top)
+    real = high >= 0
+    piece, on, lag, low, high = (a[real] for a in (piece, on, lag, low, high))
+    # Firings of all rows are numbered through, so the piece that holds one is found by bisection.
+    origin = np.cumsum(program.count) - program.count
+    one = np.searchsorted(at, origin[on] + low, "right") - 1
+    two = np.searchsorted(at, origin[on] + high, "right") - 1
+    spans = two - one + 1
+    which = np.repeat(np.arange(len(one)), spans)
+    other = one[which] + np.arange(len(which)) - np.repeat(np.cumsum(spans) - spans, spans)
+    shifted = lag[which] - first[piece[which]] + first[other]
+    return dependencies(len(of), piece[which], other, shifted)

@@ -1,0 +1,165 @@
+"""How true a compressed sum is: the codec at work on gradients, through the very schedule that is timed.
+
+Cards may be many and vectors long, so a few units of the schedule stand for all, on one channel and in one piece: what
+a sum goes through on its way is the same. That ranks agree is checked bit for bit.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ringsim.catalogue import find
+from ringsim.codecs import Codec, Floats, parse
+from ringsim.collectives import CollectiveError
+from ringsim.compression.growth import SETTLED
+from ringsim.gradients import sample
+from ringsim.result import Case
+from ringsim.topology import Topology
+from ringsim.values.coded import all_reduce
+
+#: Elements that are summed, of all ranks together.
+SAMPLED = 1 << 23
+
+#: Elements of a unit, so that blocks with a scale of their own are whole.
+WIDTH = 512
+
+#: Elements of a vector that is encoded alone.
+ALONE = 1 << 20
+
+#: Firings that are gone through within a moment.
+MOST_FIRINGS = 3_000_000
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What came out.
+
+    Attributes
+    ----------
+    error : float
+        Norm of the difference from the exact sum over the norm of that, on the first rank.
+    agree : bool
+        Whether all ranks ended with the same, bit for bit.
+    ranks, elements : int
+        Of what was summed.
+    """
+
+    error: float
+    agree: bool
+    ranks: int
+    elements: int
+
+
+def measure(case: Case, topology: Topology, *, seed: int = 0) -> Fidelity | None:
+    """Sum sampled gradients as a case does; None where that would take long.
+
+    Parameters
+    ----------
+    case : Case
+        With a codec.
+    topology : Topology
+    seed : int
+        Of the gradients, and of what rounds at random.
+    """
+    return through(parse(case.compress), case.algorithm, topology, seed=seed)
+
+
+def through(
+    codec: Codec, name: str, topology: Topology, *, vectors: Floats | None = None, seed: int = 0
+) -> Fidelity | None:
+    """Sum gradients by an all-reduce's algorithm; None where it has no place or would take long.
+
+    Parameters
+    ----------
+    codec : Codec
+    name : str
+        Of the algorithm, as `ringsim.catalogue.find` knows it.
+    topology : Topology
+    vectors : float32 array, shape ``[ranks, n]``, or None
+        Gradients to sum, all of them; None for a sample of as many as are needed.
+    seed : int
+    """
+    algorithm = find("all-reduce", name)
+    try:
+        if algorithm.rows(topology, 1) > MOST_FIRINGS:
+            return None
+        schedule = algorithm.build(topology, 1, 1)
+    except CollectiveError:
+        return None
+    if schedule.transfers > MOST_FIRINGS:
+        return None
+    units = None
+    if vectors is None:
+        units = max(1, min(schedule.units, SAMPLED // (schedule.ranks * WIDTH)))
+        vectors = sample(units * WIDTH, schedule.ranks, seed)
+    exact = vectors.sum(axis=0, dtype=np.float64)
+    state = replace(codec.init(vectors.shape[1], messages=schedule.ranks, seed=seed), step=SETTLED)
+    sums, _ = all_reduce(schedule, vectors, codec, state, units=units)
+    error = float(np.linalg.norm(sums[0] - exact) / (np.linalg.norm(exact) or 1.0))
+    return Fidelity(error, bool((sums == sums[0]).all()), schedule.ranks, vectors.shape[1])
+
+
+@dataclass(frozen=True)
+class OnTheWire:
+    """One vector and its code.
+
+    Attributes
+    ----------
+    elements : int
+    declared : int or None
+        Bytes that the codec says a code has; None where that depends on values.
+    produced : int
+        Bytes that it has.
+    error : float
+        Norm of what is lost over the norm of the vector.
+    """
+
+    elements: int
+    declared: int | None
+    produced: int
+    error: float
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of float32 for one byte of code."""
+        return 4 * self.elements / self.produced
+
+
+def on_the_wire(codec: Codec, vectors: Floats | None = None, seed: int = 0) -> OnTheWire:
+    """Encode the first of some vectors, shape ``[ranks, n]``, or a sampled gradient."""
+    vector = sample(ALONE, 1, seed) if vectors is None else vectors[:1]
+    n = vector.shape[1]
+    code, _ = codec.encode(vector, replace(codec.init(n, seed=seed), step=SETTLED))
+    error = float(np.linalg.norm(codec.decode(code) - vector) / (np.linalg.norm(vector) or 1.0))
+    declared = None if "threshold" in codec.spec else codec.wire_bytes(n)
+    return OnTheWire(n, declared, code.nbytes, error)
+
+
+class GradientFileError(ValueError):
+    """A file that holds no gradients; the message says what would be right."""
+
+
+def read_gradients(path: str, ranks: int) -> Floats:
+    """Read gradients, shape ``[ranks, n]``, that `numpy.save` has written.
+
+    Raises
+    ------
+    GradientFileError
+        If it holds anything else.
+    """
+    try:
+        found = np.load(Path(path), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        why = getattr(error, "strerror", None) or "no array"
+        raise GradientFileError(f"{path}: {why}; write one with numpy.save") from None
+    shape = getattr(found, "shape", "no array")
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != ranks or not found.size:
+        raise GradientFileError(
+            f"{path}: {shape}; floats of shape ({ranks}, n) are needed, one row for each of {ranks} cards"
+        )
+    if found.dtype.kind != "f":
+        raise GradientFileError(f"{path}: {found.dtype}; gradients are floats")
+    if not np.isfinite(found).all():
+        raise GradientFileError(f"{path}: some are no finite numbers, and those cannot be encoded")
+    return np.ascontiguousarray(found, np.float32)
