@@ -14,6 +14,10 @@ import click
 
 from ringsim import __version__
 from ringsim.cli.algorithms import algorithms
+from ringsim.cli.break_even import break_even
+from ringsim.cli.codecs import codecs
+from ringsim.cli.compress_check import compress_check
+from ringsim.cli.converge import converge
 from ringsim.cli.errors import BadFile, complain, silence_stdout
 from ringsim.cli.explain import explain
 from ringsim.cli.options import Group
@@ -62,6 +66,10 @@ cli.add_command(run)
 cli.add_command(tune)
 cli.add_command(explain)
 cli.add_command(algorithms)
+cli.add_command(break_even)
+cli.add_command(converge)
+cli.add_command(codecs)
+cli.add_command(compress_check)
 cli.add_command(topo)
 cli.add_command(verify)
 

@@ -120,7 +120,7 @@ def _show(
         said = "which depends on the values"
     of = "one sampled gradient" if sampled else "the first gradient"
     echo(f"wire      {wire.elements:,} float32 become {wire.produced:,} bytes, {said}: {wire.ratio:,.4g} : 1")
-    echo(f"alone     {share(wire.error)} error on one {of}")
+    echo(f"alone     {share(wire.error)} error on {of}")
     cells = [("cards", *names)]
     for cards, found in rows:
         cells.append((str(cards), *("-" if one is None else share(one.error) for one in found.values())))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ringsim.cli.asking import asked, asks_but, check_named
 from ringsim.cli.errors import explained
@@ -57,6 +58,7 @@ def tune(
     progress, notice = Progress(enabled=not quiet), None if quiet else Notice()
     with explained(given["fabric"], given["network"], given["graph"]):
         from ringsim.collectives import COLLECTIVES
+        from ringsim.tune.export import refuse
         from ringsim.tune.reason import why
         from ringsim.tune.store import Store
         from ringsim.tune.table import sizes
@@ -66,8 +68,11 @@ def tune(
         question = asked(given).checked(COLLECTIVES)
         store = Store(None) if no_cache else Store.usual()
         among = tuple(name.strip() for name in algorithms.split(",")) if algorithms else ()
+        for library in ("nccl", "hccl", "msccl"):
+            if {**files, "msccl": msccl}[library] is not None:
+                refuse(question, library)
         named = _named(question, files)
-        wanted = sizes(begin, end, factor, question.dtype)
+        wanted = sizes(begin, end, factor, question.dtype) if question.model is None else [_only_size(question)]
         try:
             table = tuned(
                 question, wanted, among=among, store=store, notice=notice,
@@ -89,6 +94,18 @@ def tune(
 
         show(page(table, reasons, quiet=quiet))
     _export(table, files["order"], msccl)
+
+
+def _only_size(question: "Question") -> int:
+    """Size of a model's gradients, where no other was asked for."""
+    context = click.get_current_context()
+    for param in context.command.params:
+        if (
+            param.name in ("begin", "end", "factor")
+            and context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        ):
+            raise click.UsageError(f"{param.opts[0]}: the gradients of a model have one size; leave it out", context)
+    return question.payload()[0]
 
 
 def _check_folder(msccl: str) -> None:

@@ -35,9 +35,10 @@ class Sizes(NamedTuple):
 
 
 class Decoding(NamedTuple):
-    """Rows that decode messages, the schedule's rows of which those are copies, and the part of the vector of each rank."""
+    """Rows that decode messages, on which ranks, copies of which of the schedule's rows, and the part of each rank's vector."""
 
     rows: Ints
+    rank: Ints
     like: Ints
     done: Floats
 
@@ -132,16 +133,16 @@ class Worker:
         keeping = np.flatnonzero((self.fresh > 0) & (schedule.source < ranks))
         first, _ = self.flow.alike(keeping, self.fresh[keeping])
         lead = keeping[first]
-        ends = np.concatenate([schedule.target[copying], schedule.source[lead]])
+        rank = np.concatenate([schedule.target[copying], schedule.source[lead]])
         parts = np.concatenate([(self.part * self.flow.copies)[copying], (self.part * self.fresh)[lead]])
-        done = np.bincount(ends, parts, minlength=ranks).astype(np.float64)
+        done = np.bincount(rank, parts, minlength=ranks).astype(np.float64)
         if not size:
-            return Decoding(copying[:0], copying[:0], done)
+            return Decoding(copying[:0], copying[:0], copying[:0], done)
         decoded = self.rows.work(schedule.target[copying], self.part[copying] * size, self.flow.copies[copying])
         self.rows.wait(decoded, self.base + copying, -schedule.reduces[copying])
         kept = self.rows.work(schedule.source[lead], self.part[lead] * size, self.fresh[lead])
         self.rows.wait_alike(kept, self.base + lead, schedule.reduces[lead])
-        return Decoding(np.concatenate([decoded, kept]), np.concatenate([copying, lead]), done)
+        return Decoding(np.concatenate([decoded, kept]), rank, np.concatenate([copying, lead]), done)
 
     def keep(self, passes: Passes) -> None:
         """Let whoever sends what he will also add to decode it: he adds what the others add."""
@@ -218,7 +219,9 @@ def merged(worker: Worker, codec: Codec, growth: Growth) -> Program:
 
 def gathered(worker: Worker, codec: Codec, one: Sizes) -> None:
     """Encode `one` vector, and add every code that comes, one's own included, to a sum that begins as zeros."""
-    if one.of(codec.cost.encode):
-        worker.before(codec.cost.encode, one)
-    worker.rows.work(np.arange(worker.schedule.ranks), Sizes(one.raw, 0.0).raw)
-    worker.decode(codec.cost.add)
+    ranks = np.arange(worker.schedule.ranks)
+    encoded = worker.before(codec.cost.encode, one)
+    zeros = worker.rows.work(ranks, one.raw)
+    worker.rows.wait(zeros, encoded)
+    decoding = worker.decode(codec.cost.add)
+    worker.rows.wait(decoding.rows, zeros[decoding.rank])
