@@ -109,6 +109,17 @@ def test_a_quantiser_in_two_steps(four: Topology) -> None:
         assert run(laid(four, codec, "two-shot"), engine).time == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_quantiser_around_a_ring(four: Topology) -> None:
+    """A chunk is encoded, sent and added three times; its sum is encoded once and passed on as it is."""
+    code = SIZE / 4
+    codec = Made("quantiser", code, encode=Passes(1, 1), add=Passes(2, 1), decode=Passes(1, 1))
+    encode, add = seconds(four, (SIZE + code) / 4), seconds(four, (2 * SIZE + code) / 4)
+    startup, decode = four.fabric.protocol("hccl").startup, encode
+    expected = startup + 4 * encode + 3 * add + 6 * message(four, code / 4) + decode
+    for engine in ("compiled", "reference"):
+        assert run(laid(four, codec, "ring"), engine).time == pytest.approx(expected, rel=1e-12)
+
+
 def test_gathering_adds_every_code(four: Topology) -> None:
     """Encode, send to everybody; meanwhile write zeros and add one's own; then add three that come at once."""
     code = SIZE / 2

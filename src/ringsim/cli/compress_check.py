@@ -86,8 +86,7 @@ def compress_check(
 
 def _counts(cards: int) -> list[int]:
     """2, 4, 8, … and what was asked."""
-    counts = [1 << i for i in range(1, cards.bit_length())]
-    return counts if counts[-1] == cards else [*counts, cards]
+    return sorted({cards, *(1 << i for i in range(1, cards.bit_length()))})
 
 
 def _row(
