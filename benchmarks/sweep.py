@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 
 _WORDS = {
     "question_id", "series", "version", "id", "fabric", "network", "fingerprint", "collective", "algorithm",
-    "protocol", "dtype", "engine", "jump", "changed", "bottleneck", "busiest",
+    "protocol", "dtype", "engine", "jump", "changed", "compress", "model", "agree", "bottleneck", "busiest",
 }  # fmt: skip
 
 

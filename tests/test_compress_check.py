@@ -121,7 +121,7 @@ def test_a_run_says_what_the_codec_does(capsys: pytest.CaptureFixture[str]) -> N
     lines = {line.split()[0]: line for line in out.splitlines() if line}
     assert "3.938 bytes become one" in lines["codec"]
     assert "1.056TB/s" in lines["memory"]
-    assert "all ranks end with the same bits" in lines["error"]
+    assert "all ranks agree bit for bit" in lines["error"]
     asked = ("run", "--fabric", "hccs", "--cards", "16", "--size", "4M", "--compress", "int8", "--json")
     found = json.loads(say(capsys, *asked)[1])
     assert found["case"]["compress"] == "int8:256"

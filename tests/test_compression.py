@@ -239,3 +239,17 @@ def test_models_are_all_their_tensors() -> None:
 def test_what_is_refused(options: dict[str, str], said: str) -> None:
     with pytest.raises(StudyError, match=said):
         ringsim.run("hccs", 8, **options)
+
+
+def test_a_gap_longer_than_the_way_does_not_delay_what_is_larger_than_it() -> None:
+    """Grown codes fill the gap between messages themselves, and then arrive as late as their way is long."""
+    times = []
+    for gap in ("0us", "12us"):
+        changes = [f"protocol.hccl.message_gap={gap}"]
+        found = ringsim.run("hccs", 16, size="64M", compress="topk:0.1", algorithm="ring", rings=1, changes=changes)
+        times.append(found.time_us)
+    assert times[0] == times[1]
+
+
+def test_a_threshold_that_nothing_reaches_is_no_error() -> None:
+    assert ringsim.run("hccs", 4, size="1M", compress="threshold:1e30").time_us

@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
     {"tune"},
     {"explain"},
     {"report", "picture"},
+    {"codec_words"},
     {"writing"},
     {"study"},
     {"fidelity"},

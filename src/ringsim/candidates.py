@@ -165,7 +165,10 @@ def _names(question: Question, known: Mapping[str, Algorithm]) -> tuple[str, ...
     codec, name = question.codec(), question.algorithm
     if name in known:
         return (name,)
-    if name.removeprefix(GATHER) in COLLECTIVES["all-gather"] and name.startswith(GATHER):
+    if name.startswith(GATHER):
+        if name.removeprefix(GATHER) not in COLLECTIVES["all-gather"]:
+            right = ", ".join(GATHER + one for one in COLLECTIVES["all-gather"])
+            raise StudyError(f"algorithm = {name}: no such all-gather; there are {right}")
         why = refusal(codec, find(question.collective, name), name) if codec else "there are no codes to gather"
         raise StudyError(f"algorithm = {name}: {why or 'it gathers codes for an all-reduce'}")
     if is_file(name):

@@ -120,9 +120,10 @@ class Question:
                 if given is not None:
                     raise StudyError(f"{name} = {given}: a graph says itself what it is made of; leave {name} out")
             for change in self.changes:
-                if not change.startswith("protocol."):
+                if not change.startswith(("protocol.", "card.memory_bandwidth=")):
                     raise StudyError(
-                        f"{change}: a graph takes only the fabric's protocols; change protocol.… or nothing"
+                        f"{change}: a graph takes only the fabric's protocols and the memory of its cards; "
+                        "change protocol.… or card.memory_bandwidth, or nothing"
                     )
         if self.model is not None:
             _choice("model", self.model, MODELS)

@@ -12,15 +12,15 @@ from typing import Literal
 
 from ringsim import __version__
 from ringsim.candidates import MEMORY
-from ringsim.catalogue import GATHER, constants, find
-from ringsim.codecs import parse
+from ringsim.catalogue import constants, find
+from ringsim.codec_words import codec_facts
 from ringsim.collectives import Algorithm
 from ringsim.fabric import Protocol
 from ringsim.result import Result
 from ringsim.study import Answer
 from ringsim.topology import GraphTopology, Topology
 from ringsim.units import format_rate, format_size, format_time
-from ringsim.writing import columns, micro
+from ringsim.writing import columns, micro, share
 
 #: Columns that the labels of the header take.
 LABEL = 11
@@ -34,7 +34,7 @@ WORDS = {
     "card→nic": "host links", "nic→card": "host links", "nic→leaf": "NIC ports", "leaf→nic": "NIC ports",
     "leaf→spine": "trunks between leaf and spine", "spine→leaf": "trunks between leaf and spine",
     "spine→core": "trunks between spine and core", "core→spine": "trunks between spine and core",
-    "leaf→leaf": "cables between switches", "link": "links", MEMORY: "memories of cards, in which codecs work",
+    "leaf→leaf": "cables between switches", "link": "links", MEMORY: "card memories",
 }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _facts(answer: Answer) -> Iterator[tuple[str, str]]:
     yield "algorithm", _algorithm(answer)
     yield from (("", remark) for remark in answer.remarks)
     yield "protocol", _protocol(protocol, topology.nodes)
-    yield from _codec(answer)
+    yield from codec_facts(best, sheet.card.memory_bandwidth)
     yield "sharing", _sharing(protocol, _how(best).allotted)
     limits = {"in a node": protocol.limit_scale_up, "between nodes": protocol.limit_network}
     stated = [f"{format_rate(limit)} {where}" for where, limit in limits.items() if math.isfinite(limit)]
@@ -123,16 +123,6 @@ def _cluster(topology: Topology) -> str:
     if topology.group != topology.fabric.domain.size:
         text += f"; the fabric's own domain holds {topology.fabric.domain.size:,}"
     return text
-
-
-def share(part: float) -> str:
-    """Write a part of a whole as a percentage, which reads 0% and 100% only where that is true."""
-    text = f"{part:.1%}"
-    if text == "0.0%" and part > 0:
-        return "<0.1%"
-    if text == "100.0%" and part < 1 - 1e-9:
-        return ">99.9%"
-    return "0.0%" if text == "-0.0%" else text
 
 
 def _effective(rate: float, efficiency: float) -> str:
@@ -193,45 +183,6 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
         parts.append(f"{format_time(protocol.send_overhead)} to send a message")
     parts.append(f"wire overhead {share(protocol.wire - 1)}" if protocol.wire > 1 else "no wire overhead")
     return "; ".join(parts)
-
-
-#: What becomes of codes on their way, by how they may be combined.
-COMBINED = {
-    "linear": "codes are summed as they are",
-    "quantiser": "decoded, added and encoded again wherever something is added; codes that are passed on stay as they are",
-    "sparsifier": "lists of indices are merged wherever something is added, and grow",
-}
-
-
-def _codec(answer: Answer) -> Iterator[tuple[str, str]]:
-    """Say what the codec does to bytes, to time and to the sum."""
-    best = answer.best
-    if not best.case.compress:
-        return
-    codec = parse(best.case.compress)
-    ways = COMBINED[codec.combine]
-    if best.case.algorithm.startswith(GATHER):
-        ways = "codes are gathered, and every rank adds them all"
-    yield (
-        "codec",
-        f"{codec.spec}: {best.ratio:,.4g} bytes become one, {format_size(round(best.code_bytes))} a rank; {ways}",
-    )
-    memory = answer.fabric.card.memory_bandwidth
-    if math.isfinite(memory):
-        yield (
-            "memory",
-            (
-                f"codecs pass the data through a card's memory at {format_rate(memory)}, shared by what works at once; "
-                f"{share(best.codec_us / best.time_us) if best.time_us else '-'} of the time"
-            ),
-        )
-    else:
-        yield "memory", "encoding and decoding are free: nobody says how fast these cards' memory is"
-    if best.error is None:
-        yield "error", "not measured: so many sends take long to go through; `ringsim compress-check` does it"
-    else:
-        agree = "all ranks end with the same bits" if best.agree else "RANKS DISAGREE"
-        yield "error", f"{share(best.error)} of the sum's norm, on sampled gradients by this very schedule; {agree}"
 
 
 def _how(result: Result) -> Algorithm:

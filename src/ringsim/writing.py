@@ -1,4 +1,4 @@
-"""Tables that line up and times without their units, for everything that prints."""
+"""Tables that line up, times without their units and parts of a whole, for everything that prints."""
 
 from collections.abc import Sequence
 
@@ -19,3 +19,13 @@ def columns(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def share(part: float) -> str:
+    """Write a part of a whole as a percentage, which reads 0% and 100% only where that is true."""
+    text = f"{part:.1%}"
+    if text == "0.0%" and part > 0:
+        return "<0.1%"
+    if text == "100.0%" and part < 1 - 1e-9:
+        return ">99.9%"
+    return "0.0%" if text == "-0.0%" else text

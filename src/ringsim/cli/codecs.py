@@ -36,7 +36,7 @@ def codecs(*, as_json: bool) -> None:
         def passes(cost: Passes, code: int = code) -> float:
             return cost.raw + cost.code * code / raw
 
-        about = (type(codec).__doc__ or "").strip().splitlines()[0]
+        about = (type(codec).__doc__ or "").strip().splitlines()[0].replace("`", "")
         cost = [passes(part) for part in (codec.cost.encode, codec.cost.decode, codec.cost.add)]
         cells.append(
             (entry.usage, entry.example if entry.usage != entry.example else "", f"{raw / code:.4g}",

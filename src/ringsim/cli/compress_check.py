@@ -109,8 +109,8 @@ def _show(
     codec: "Codec", wire: "OnTheWire", names: tuple[str, ...], rows: "list[tuple[int, dict[str, Fidelity | None]]]",
     agree: bool, *, sampled: bool,
 ) -> None:  # fmt: skip
-    from ringsim.report import share
-    from ringsim.writing import columns
+
+    from ringsim.writing import columns, share
 
     words = {"linear": "linear: codes add up", "quantiser": "a quantiser", "sparsifier": "a sparsifier"}
     echo(f"{codec.spec}, {words[codec.combine]}, ringsim {__version__}", bold=True)

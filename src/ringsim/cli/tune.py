@@ -49,6 +49,9 @@ def tune(
     Tries every algorithm with every protocol, varies channels, pieces and the order of ranks, and stops at the lower
     bound. Prints for which sizes which plan is meant, its time, its part of the bound, what one ring in the order of
     the ranks takes, and a sentence on why. The same question gives the same answer; answers are kept.
+
+    With --compress all plans send codes, by whatever algorithm the codec permits, and the last column says how far the
+    sum is off. With --model there is one size, that of its gradients.
     """
     check_named(given)
     files = {name: None if file is None else check_writable(file, name)
@@ -68,8 +71,8 @@ def tune(
         question = asked(given).checked(COLLECTIVES)
         store = Store(None) if no_cache else Store.usual()
         among = tuple(name.strip() for name in algorithms.split(",")) if algorithms else ()
-        for library in ("nccl", "hccl", "msccl"):
-            if {**files, "msccl": msccl}[library] is not None:
+        for library, file in {"nccl": nccl, "hccl": hccl, "msccl": msccl}.items():
+            if file is not None:
                 refuse(question, library)
         named = _named(question, files)
         wanted = sizes(begin, end, factor, question.dtype) if question.model is None else [_only_size(question)]

@@ -51,7 +51,7 @@ class Int(Blockwise):
 
     def width(self, n: int) -> int:
         """Elements of a block."""
-        return self.block
+        return min(self.block, max(1, n))
 
     def scale(self, tile: Blocks) -> Floats:
         """The largest magnitude is the largest number."""
@@ -107,7 +107,7 @@ class Fp8(Blockwise):
 
     def width(self, n: int) -> int:
         """Elements of a block."""
-        return self.block
+        return min(self.block, max(1, n))
 
     def scale(self, tile: Blocks) -> Floats:
         """The largest magnitude is the format's largest number."""

@@ -40,7 +40,7 @@ class Sign(Blockwise):
 
     def width(self, n: int) -> int:
         """Elements of a block."""
-        return self.block
+        return min(self.block, max(1, n))
 
     def scale(self, tile: Blocks) -> Floats:
         """Mean magnitude of the elements that there are."""

@@ -84,7 +84,7 @@ class Qsgd(Stochastic):
 
     def width(self, n: int) -> int:
         """Elements of a bucket."""
-        return self.bucket
+        return min(self.bucket, max(1, n))
 
     def scale(self, tile: Blocks) -> Floats:
         """Euclidean norm."""

@@ -3,6 +3,7 @@
 An all-reduce with compression is a different collective, not a smaller number (docs/design.md).
 """
 
+from dataclasses import replace
 from itertools import pairwise, zip_longest
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ringsim.catalogue import GATHER
 from ringsim.codecs import Codec, CodecError, Shape
 from ringsim.collectives import COLLECTIVES, Algorithm
-from ringsim.compression.growth import growth
+from ringsim.compression.growth import grown
 from ringsim.compression.rounds import behind
 from ringsim.compression.rows import Rows
 from ringsim.compression.work import Sizes, Worker, gathered, linear, merged, quantiser
@@ -86,7 +87,7 @@ def compressed(
     gathers = not (schedule.begins == EVERYONE).all()
     ranks = schedule.ranks
 
-    def priced(payload: float) -> Program:
+    def priced(payload: float, protocol: Protocol = protocol) -> Program:
         return price(schedule, topology, protocol, payload, allotted=allotted, routes=routes)
 
     memory, one = topology.fabric.card.memory_bandwidth, Sizes(raw, code)
@@ -95,7 +96,10 @@ def compressed(
         gathered(Worker(rows, schedule, Sizes(ranks * raw, ranks * code)), codec, one)
         return rows.finished()
     if codec.combine == "sparsifier":
-        return _growing(schedule, priced(code), codec, one, ranks, memory)
+        _check_growing(schedule, codec)
+        spaced, program = priced(code), priced(code, replace(protocol, message_gap=0.0))
+        least = np.zeros(program.rows) if spaced.padding is None else np.where(spaced.padding > 0, spaced.bytes, 0.0)
+        return merged(Worker(Rows(program, ranks, memory), schedule, one), codec, grown(schedule, codec), least)
     if len(rounds) > 1:
         return _in_rounds(schedule, [priced(payload) for payload in rounds], codec, one, memory)
     rows = Rows(priced(code), ranks, memory)
@@ -119,11 +123,10 @@ def _in_rounds(schedule: Schedule, programs: list[Program], codec: Codec, sizes:
     return rows.finished()
 
 
-def _growing(schedule: Schedule, program: Program, codec: Codec, one: Sizes, ranks: int, memory: float) -> Program:
-    """Merge sparse sums: what a firing carries is the union of what those have kept who are in it."""
+def _check_growing(schedule: Schedule, codec: Codec) -> None:
+    """Refuse a sum that grows in more steps than there can be rows."""
     if schedule.transfers > MOST_GROWING:
         raise CodecError(
             f"{codec.spec}: its sum grows in {schedule.transfers:,} steps, more than {MOST_GROWING:,}; "
             f"{GATHER}ring gathers codes instead, and fewer rings, chunks or cards make fewer steps"
         )
-    return merged(Worker(Rows(program, ranks, memory), schedule, one), codec, growth(schedule, codec))

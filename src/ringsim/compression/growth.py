@@ -51,7 +51,8 @@ def unions(codec: Codec, ranks: int) -> tuple[float, ...]:
         for one in keeps:
             seen |= one
             found.append(int(seen.sum()))
-    return tuple(union / (kept / ranks) for union in found)
+    # Where nothing is large enough to be kept, sums do not grow.
+    return tuple(union / (kept / ranks) if kept else 1.0 for union in found)
 
 
 class Growth(NamedTuple):
@@ -79,7 +80,7 @@ class Growth(NamedTuple):
         return len(self.times) - 1
 
 
-def growth(schedule: Schedule, codec: Codec) -> Growth:
+def grown(schedule: Schedule, codec: Codec) -> Growth:
     """Count whose data each firing carries, and look up how long a union of so many is."""
     begin, carried = _carried(schedule)
     known = unions(codec, schedule.ranks)
@@ -118,18 +119,21 @@ class _Count:
         pass
 
 
-def varied(program: Program, begin: Ints, times: Floats, fixed: Floats) -> Program:
+def varied(program: Program, begin: Ints, times: Floats, fixed: Floats, least: Floats) -> Program:
     """Let firings of a row differ: a row becomes as many as it has stretches of equal firings.
 
     Parameters
     ----------
     program : Program
+        Without the gap between messages.
     begin : int array, shape ``[rows]``
         Where the firings of each row begin in `times`.
     times : float array
         What the bytes of a firing are to be multiplied by.
     fixed : float array, shape ``[rows]``
         Bytes of each firing that stay as they are.
+    least : float array, shape ``[rows]``
+        Bytes that pass in the gap between messages, which no firing falls below.
     """
     row = np.repeat(np.arange(program.rows), program.count)
     firing = np.arange(len(row)) - np.repeat(np.cumsum(program.count) - program.count, program.count)
@@ -141,7 +145,7 @@ def varied(program: Program, begin: Ints, times: Floats, fixed: Floats) -> Progr
     last = pieces - 1
     after = np.where(first > 0, np.arange(len(at)) - 1, np.where(program.after[of] >= 0, last[program.after[of]], -1))
 
-    bytes, padding, latency = _sizes(program, of, factor[at], fixed[of])
+    bytes, padding, latency = _sizes(program, of, factor[at], fixed[of], least[of])
     hops = np.diff(program.route_offsets)[of]
     offsets = np.concatenate([[0], np.cumsum(hops)])
     index = np.repeat(program.route_offsets[of] - offsets[:-1], hops) + np.arange(offsets[-1])
@@ -154,18 +158,15 @@ def varied(program: Program, begin: Ints, times: Floats, fixed: Floats) -> Progr
     )  # fmt: skip
 
 
-def _sizes(program: Program, of: Ints, factor: Floats, fixed: Floats) -> tuple[Floats, Floats, Floats]:
+def _sizes(program: Program, of: Ints, factor: Floats, fixed: Floats, least: Floats) -> tuple[Floats, Floats, Floats]:
     """Bytes of pieces of rows, the part of them that only fills the gap between messages, and their latencies."""
-    filled = np.zeros(program.rows) if program.padding is None else program.padding
-    work = filled >= program.bytes  # what passes through memory leaves nobody
-    filled = np.where(work, 0.0, filled)
-    sent = (program.bytes - filled)[of]
-    sent = fixed + (sent - fixed) * factor
-    least = np.where(filled > 0, program.bytes, 0.0)[of]
+    assert program.padding is not None
+    works = program.padding[of] > 0  # what passes through memory leaves nobody
+    sent = fixed + (program.bytes[of] - fixed) * factor
     bytes = np.maximum(sent, least)
-    rate = program.top_rate()[of]
-    latency = program.latency[of] + filled[of] / rate - (bytes - sent) / rate
-    return bytes, np.where(work[of], bytes, bytes - sent), np.maximum(latency, 0.0)
+    filled = bytes - sent
+    latency = np.maximum(0.0, program.latency[of] - filled / program.top_rate()[of])
+    return bytes, np.where(works, bytes, filled), latency
 
 
 def _waits(program: Program, of: Ints, first: Ints, count: Ints, pieces: Ints, at: Ints) -> tuple[Ints, Ints, Ints]:

@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
 
 
 class Decoding(NamedTuple):
-    """Rows that decode messages, on which ranks, copies of which of the schedule's rows, and the part of each rank's vector."""
+    """Rows that decode messages: on which ranks, copies of which of the schedule's rows, and the part of each vector."""
 
     rows: Ints
     rank: Ints
@@ -196,8 +196,11 @@ def quantiser(worker: Worker, codec: Codec) -> None:
         worker.rest_at_the_end(cost.decode, done)
 
 
-def merged(worker: Worker, codec: Codec, growth: Growth) -> Program:
-    """Merge lists of indices wherever something is added: what a firing carries grows with the ranks that are in it."""
+def merged(worker: Worker, codec: Codec, growth: Growth, least: Floats) -> Program:
+    """Merge lists of indices wherever something is added: what a firing carries grows with the ranks that are in it.
+
+    The program behind `worker` has no gap between messages; `least` are the bytes that pass in it, shape ``[rows]``.
+    """
     schedule, cost, sizes = worker.schedule, codec.cost, worker.sizes
     worker.before(cost.encode, sizes)
     adding, added = worker.add(MERGE)
@@ -206,7 +209,7 @@ def merged(worker: Worker, codec: Codec, growth: Growth) -> Program:
     program = worker.rows.finished()
     # Codes grow; the vector that they are decoded into does not.
     dense = np.zeros(program.rows)
-    share = cost.decode.raw * sizes.raw / sizes.of(cost.decode)
+    share = cost.decode.raw * sizes.raw / (sizes.of(cost.decode) or 1.0)
     begin = np.full(program.rows, growth.one)
     begin[: schedule.rows] = growth.begin
     begin[added] = growth.begin[adding]
@@ -214,7 +217,8 @@ def merged(worker: Worker, codec: Codec, growth: Growth) -> Program:
     begin[rest] = growth.all
     for rows in (decoding.rows, rest):
         dense[rows] = program.bytes[rows] * share
-    return varied(program, begin, growth.times, dense)
+    gap = np.concatenate([least, np.zeros(program.rows - len(least))])
+    return varied(program, begin, growth.times, dense, gap)
 
 
 def gathered(worker: Worker, codec: Codec, one: Sizes) -> None:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ringsim.explain import naming
 from ringsim.explain.subject import Subject
-from ringsim.report import WORDS, share
+from ringsim.report import WORDS
 from ringsim.topology import (
     CARD_NIC,
     CORE_SPINE,
@@ -23,10 +23,14 @@ from ringsim.topology import (
     UP,
 )
 from ringsim.units import format_rate, format_time
+from ringsim.writing import share
 
 #: Kinds of links that people buy together.
 SCALE_UP, HOST, PORTS = (UP, DOWN, LANE), (CARD_NIC, NIC_CARD), (NIC_LEAF, LEAF_NIC)
 TRUNKS = (LEAF_SPINE, SPINE_LEAF, SPINE_CORE, CORE_SPINE, LEAF_LEAF)
+
+#: Parts of the time that a codec takes.
+CODING = ("encoding and decoding", "waiting for a card's memory")
 
 #: Busy parts of links that differ by less than this are the same to whoever reads them.
 ALIKE = 5e-4
@@ -137,7 +141,7 @@ def paused(subject: Subject) -> NDArray[np.bool_]:
 def memory(subject: Subject) -> str:
     """Say how busy the memories of cards are with encoding and decoding."""
     busy = subject.busy[subject.program.memory :]
-    part = subject.path.taking("encoding and decoding", "waiting for a card's memory") / subject.path.total.sum()
+    part = subject.path.taking(*CODING) / subject.path.total.sum()
     rate = format_rate(subject.sheet.card.memory_bandwidth)
     return (
         f"the busiest memory of a card, at {rate}, encodes and decodes {share(float(busy.max()))} of the time, and the "
@@ -147,12 +151,10 @@ def memory(subject: Subject) -> str:
 
 def codec(subject: Subject) -> str:
     """Say what the codec makes of the vector, and what of the sum."""
-    best, part = subject.answer.best, subject.path.taking("encoding and decoding", "waiting for a card's memory")
+    best, part = subject.answer.best, subject.path.taking(*CODING) / subject.path.total.sum()
     error = "" if best.error is None else f", and the sum is off by {share(best.error)}"
-    return (
-        f"{best.case.compress}: {best.ratio:,.4g} bytes become one; encoding and decoding are "
-        f"{share(float(part / subject.path.total.sum()))} of the time{error}"
-    )
+    work = f"{share(float(part))} of the time" if subject.rows.works.any() else "free"
+    return f"{best.case.compress}: {best.ratio:,.4g} bytes become one; encoding and decoding are {work}{error}"
 
 
 def reducing(subject: Subject) -> str:

@@ -15,9 +15,9 @@ from ringsim.explain.folding import Block, Stretch, fold
 from ringsim.explain.links import groups
 from ringsim.explain.path import PARTS
 from ringsim.explain.subject import Subject
-from ringsim.report import WORDS, Line, counted, share
+from ringsim.report import WORDS, Line, counted
 from ringsim.units import format_rate, format_size
-from ringsim.writing import columns, micro
+from ringsim.writing import columns, micro, share
 
 #: Rows of the table of links.
 LINKS = 10

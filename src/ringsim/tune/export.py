@@ -31,6 +31,23 @@ MOST_SENDS = 100_000
 ENGINE = "aicpu"
 
 
+#: Codecs that do what a type of gradients does as well.
+CASTS = {"fp16": "half", "bf16": "bfloat16"}
+
+
+def refuse(question: Question, library: str) -> None:
+    """Refuse to write files of plans with a codec: no library's format says that what is sent are codes.
+
+    Raises
+    ------
+    StudyError
+    """
+    codec = question.codec()
+    if codec is not None:
+        instead = f"ask for --dtype {CASTS[codec.spec]} instead" if codec.spec in CASTS else "leave --compress out"
+        raise StudyError(f"{library}: its files cannot say that codes of {codec.spec} are sent; {instead}")
+
+
 def nccl_algorithms(question: Question, topology: Topology) -> tuple[str, ...]:
     """Algorithms that NCCL's tuner can be told to use.
 
@@ -65,6 +82,7 @@ def hccl_algorithms(question: Question, topology: Topology) -> tuple[str, ...]:
 
 def write_nccl(table: Table, path: Path) -> None:
     """Write what NCCL's example tuner plug-in reads."""
+    refuse(table.question, "nccl")
     collective, topology = table.question.collective, table.topology
     rules = []
     for rows in _alike(table):
@@ -86,6 +104,7 @@ def write_nccl(table: Table, path: Path) -> None:
 
 def write_hccl(table: Table, path: Path) -> None:
     """Write what HCCL's example tuner plug-in reads."""
+    refuse(table.question, "hccl")
     collective, topology = table.question.collective, table.topology
     rules = []
     for rows in _alike(table):
@@ -121,7 +140,10 @@ def write_msccl(table: Table, folder: Path) -> Iterator[tuple[Path, list[str] | 
     ------
     OSError
         If the folder cannot be written to.
+    StudyError
+        If plans have a codec.
     """
+    refuse(table.question, "msccl")
     for row in table.rows:
         case = row.tuned.best.case
         path = folder / f"{case.collective}-{case.cards}-{row.low}-{row.high}.xml"

@@ -7,13 +7,14 @@ from typing import Any
 from ringsim import __version__
 from ringsim.candidates import seated
 from ringsim.catalogue import find
+from ringsim.codecs import parse
 from ringsim.explain.command import command
-from ringsim.report import Line, cluster_facts, counted, share
+from ringsim.report import Line, cluster_facts, counted
 from ringsim.result import Case, Result
 from ringsim.tune.reason import naive_name
 from ringsim.tune.table import Row, Table
 from ringsim.units import format_size
-from ringsim.writing import columns, micro
+from ringsim.writing import columns, micro, share
 
 #: Of the JSON object; changes when a key changes its meaning or goes.
 SCHEMA = 1
@@ -21,6 +22,9 @@ SCHEMA = 1
 HEADINGS = ("from", "below", "plan", "protocol", "at", "time", "busbw", "bound", "reached")
 HEADING_LINES = 2
 UNITS = ("", "", "", "", "", "(us)", "(GB/s)", "(us)", "", "(us)", "")
+
+#: A column more for codecs: how far the sum is off.
+ERROR = ("error", "of the sum")
 
 
 def page(table: Table, reasons: Sequence[str], *, quiet: bool = False) -> Sequence[Line]:
@@ -35,8 +39,10 @@ def page(table: Table, reasons: Sequence[str], *, quiet: bool = False) -> Sequen
     """
     blank = Line("", "blank")
     above = [] if quiet else [*header(table), blank]
-    headings = (*HEADINGS, naive_name(table.rows[0].tuned.naive.case), "gain")
-    lines = columns([headings, UNITS, *(_cells(row, row is table.rows[-1]) for row in table.rows)], left=(2, 3))
+    more = [ERROR] if table.question.codec() else []
+    headings = (*HEADINGS, naive_name(table.rows[0].tuned.naive.case), "gain", *(head for head, _ in more))
+    units = (*UNITS, *(unit for _, unit in more))
+    lines = columns([headings, units, *(_cells(row, row is table.rows[-1]) for row in table.rows)], left=(2, 3))
     starts = [format_size(row.tuned.bytes) for row in table.rows]
     width = max(map(len, starts))
     return [
@@ -52,20 +58,35 @@ def page(table: Table, reasons: Sequence[str], *, quiet: bool = False) -> Sequen
 def header(table: Table) -> list[Line]:
     """Say what was tuned, and for what cluster."""
     case, many = table.rows[0].tuned.best.case, sum(len(row.tuned.tried) for row in table.rows)
-    ends = f"{format_size(table.rows[0].tuned.bytes)} to {format_size(table.rows[-1].tuned.bytes)}"
+    first, last = (format_size(row.tuned.bytes) for row in (table.rows[0], table.rows[-1]))
+    ends = f"{first}, the gradients of {case.model}," if case.model else f"{first} to {last}"
     title = f"{case.collective} of {ends} on {case.cards:,} cards of {case.fabric}, ringsim {__version__}"
     facts = [*cluster_facts(table.topology)]
     if table.topology.placement is not None:
         words = seated(table.question, table.topology)
         facts.append(("placement", f"{words}; plans may number ranks in another order"))
+    if case.compress:
+        facts.append(("codec", _codec(table)))
     facts.append(("tried", f"{counted(many, 'plan')}, every algorithm with its default parameters among them"))
     return [Line(title, "title"), Line("", "blank"), *(Line(f"{label:<11}{text}", "label") for label, text in facts)]
 
 
+def _codec(table: Table) -> str:
+    """Name the codec, and what it makes of vectors and sums."""
+    results = [row.tuned.best for row in table.rows]
+    codec, ratios = parse(results[0].case.compress), sorted(result.ratio for result in results)
+    ratio = _range(f"{ratios[0]:,.4g}", f"{ratios[-1]:,.4g}")
+    differ = [result for result in results if result.agree is False]
+    agree = "; RANKS DISAGREE" if differ else ""
+    naive = naive_name(table.rows[0].tuned.naive.case)
+    return f"{codec.spec}, a {codec.combine} codec: {ratio} bytes become one, in all plans and in {naive}{agree}"
+
+
 def plan(case: Case) -> str:
-    """Name a plan: algorithm, channels, pieces, and the order of ranks where it is a new one."""
+    """Name a plan: algorithm, channels, pieces, and the codec."""
     piece = find(case.collective, case.algorithm).piece.removesuffix("s")
-    return f"{case.algorithm} ×{case.channels}, {counted(case.pieces, piece)}"
+    of = f" of {case.compress}" if case.compress else ""
+    return f"{case.algorithm} ×{case.channels}, {counted(case.pieces, piece)}{of}"
 
 
 def _cells(row: Row, last: bool) -> tuple[str, ...]:
@@ -73,11 +94,12 @@ def _cells(row: Row, last: bool) -> tuple[str, ...]:
     assert best.time_us is not None
     assert naive.time_us is not None
     assert best.reached is not None
-    return (
+    cells = (
         format_size(row.low), "" if last else format_size(row.high + 1), plan(best.case), best.case.protocol,
         format_size(best.case.bytes), micro(best.time_us / 1e6), f"{best.busbw_GBps:.4g}", micro(best.bound_us / 1e6),
         share(best.reached), micro(naive.time_us / 1e6), f"{row.tuned.gain:.1f}×",
     )  # fmt: skip
+    return (*cells, "-" if best.error is None else share(best.error)) if best.case.compress else cells
 
 
 def verdict(table: Table) -> Line:

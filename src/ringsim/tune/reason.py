@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from ringsim.explain.evidence import PORTS, SCALE_UP, of_kinds
+from ringsim.explain.evidence import CODING, PORTS, SCALE_UP, of_kinds
 from ringsim.explain.path import PARTS
-from ringsim.explain.subject import Subject, examine
+from ringsim.explain.subject import Subject, examine, timed
 from ringsim.question import Question, StudyError
-from ringsim.report import WORDS, share
+from ringsim.report import WORDS
 from ringsim.result import Case
-from ringsim.study import answer
 from ringsim.topology import LINK_KINDS
-from ringsim.tune.search import NAIVE
+from ringsim.tune.search import NAIVES
 from ringsim.tune.store import Store
 from ringsim.tune.table import Row, Table
+from ringsim.writing import share
 
 #: Parts of the time that more bandwidth would not shorten.
 _LATENCY = ("start-up", "latency of links", "software steps", "sender's overhead", "gap between messages")
@@ -49,12 +49,12 @@ def why(table: Table, row: Row, store: Store) -> str:
 
 def naive_name(case: Case) -> str:
     """What nobody's choice is called."""
-    return "one ring" if case.algorithm == NAIVE else case.algorithm
+    return f"one {case.algorithm}" if case.algorithm in NAIVES else case.algorithm
 
 
 def _subject(question: Question) -> Subject | None:
     try:
-        return examine(question, answer(question))
+        return examine(question, timed(question))
     except StudyError:
         return None
 
@@ -68,8 +68,9 @@ def _of_plan(row: Row) -> str:
     latency, messages = _latency(subject), _messages(subject)
     waits = f"{messages:,} messages one after the other" if messages > 1 else "1 message"
     if latency >= MOST:
-        return f"only {waits}: start-up, latency and gaps are {share(latency)} of the time"
-    return busiest + (f", start-up, latency and gaps of {waits} {share(latency)}" if latency >= LITTLE else "")
+        return f"only {waits}: start-up, latency and gaps are {share(latency)} of the time{_coding(subject)}"
+    waiting = f", start-up, latency and gaps of {waits} {share(latency)}" if latency >= LITTLE else ""
+    return busiest + waiting + _coding(subject)
 
 
 def _of_naive(ring: Question, row: Row) -> str:
@@ -82,6 +83,12 @@ def _of_naive(ring: Question, row: Row) -> str:
     return f"uses {_used(subject)}"
 
 
+def _coding(subject: Subject) -> str:
+    """How much of the time encoding and decoding take; nothing where it is not worth a word."""
+    part = float(subject.path.taking(*CODING) / subject.path.total.sum())
+    return f", encoding and decoding {share(part)}" if part >= LITTLE else ""
+
+
 def _latency(subject: Subject) -> float:
     spent = subject.path.taking(*_LATENCY)
     return float(spent / subject.path.total.sum())
@@ -91,7 +98,7 @@ def _messages(subject: Subject) -> int:
     """Messages that follow one another on the critical path, by latency or by the gap between them."""
     path = subject.path
     paused = path.parts[:, PARTS.index("gap between messages")] > 0
-    return int(((path.delivered | paused) & ~subject.schedule.joins[path.row]).sum())
+    return int(((path.delivered | paused) & subject.rows.sends[path.row]).sum())
 
 
 def _used(subject: Subject) -> str:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ringsim.candidates import NoPlaceError, seated
+from ringsim.candidates import NoPlaceError, choices, seated
+from ringsim.catalogue import GATHER, find
 from ringsim.collectives import COLLECTIVES
 from ringsim.memory import TooLargeError
 from ringsim.question import MOST_PIECES, Question, StudyError
@@ -34,8 +35,9 @@ GAIN = 2e-3
 #: Bytes below which a piece of a card's part is not cut again.
 SMALLEST_PIECE = 4096
 
-#: The choice that nobody made: one ring.
+#: The choice that nobody made: one ring, which adds up, or where codes are rather gathered, gathers.
 NAIVE = "ring"
+NAIVES = (NAIVE, GATHER + NAIVE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Tuned:
     tried : tuple of Result
         All that was looked at, the best first, then by time; those that were not simulated are at the end.
     naive : Result
-        One ring in the order of the ranks.
+        One ring in the order of the ranks, with the same codec.
     """
 
     best: Result
@@ -126,8 +128,8 @@ def search(orders: Sequence[Order], size: int, among: tuple[str, ...] = ()) -> T
 
 def _naive(order: Order) -> Result:
     """Simulate one ring with its default pieces; where a collective has no ring, its first algorithm."""
-    known = COLLECTIVES[order.question.collective]
-    name = NAIVE if NAIVE in known else next(iter(known))
+    known = choices(order.question)
+    name = next((name for name in known if name in NAIVES), next(iter(known)))
     found = fastest(race(replace(order.question, algorithm=name, rings=1), order.track))
     assert found is not None  # the first candidate is always simulated
     return found
@@ -136,7 +138,7 @@ def _naive(order: Order) -> Result:
 def _as_it_comes(order: Order, among: tuple[str, ...], limit_us: float) -> list[Result]:
     """Race everything with its default parameters, and on one channel what `auto` tries on one."""
     found = list[Result]()
-    known = COLLECTIVES[order.question.collective]
+    known = choices(order.question)
     single = [name for name in known if known[name].auto and (name in among or not among)]
     for name, rings in [*((name, None) for name in among or ("all",)), *((name, 1) for name in single)]:
         asked = replace(order.question, algorithm=name, rings=rings)
@@ -146,7 +148,7 @@ def _as_it_comes(order: Order, among: tuple[str, ...], limit_us: float) -> list[
 
 def _in_few_chunks(order: Order, tried: Sequence[Result]) -> list[Result]:
     """Race what goes through a pipeline with few chunks as well: each chunk costs messages."""
-    known, found = COLLECTIVES[order.question.collective], list[Result]()
+    known, found = choices(order.question), list[Result]()
     limit_us = _best_us(tried)
     own = [r for r in tried if r.case.placement == order.name]
     near = {r.case.algorithm for r in own if (r.time_us or r.floor_us) <= limit_us * HOPELESS}
@@ -171,7 +173,7 @@ def _deep(order: Order, leader: Result, tried: list[Result]) -> Iterator[Result]
     moved = True
     while moved and not _good_enough([here]):
         moved = False
-        for channels, pieces in _neighbours(here.case):
+        for channels, pieces in _neighbours(here):
             if (channels, pieces) in seen:
                 continue
             seen.add((channels, pieces))
@@ -183,9 +185,10 @@ def _deep(order: Order, leader: Result, tried: list[Result]) -> Iterator[Result]
                 break
 
 
-def _neighbours(case: Case) -> Iterator[tuple[int, int]]:
+def _neighbours(result: Result) -> Iterator[tuple[int, int]]:
     """Channels and pieces to try next to those of a case."""
-    if case.bytes / case.domain / (2 * case.pieces) >= SMALLEST_PIECE and 2 * case.pieces <= MOST_PIECES:
+    case, sent = result.case, result.case.bytes / result.ratio
+    if sent / case.domain / (2 * case.pieces) >= SMALLEST_PIECE and 2 * case.pieces <= MOST_PIECES:
         yield case.channels, 2 * case.pieces
     if case.pieces > 1:
         yield case.channels, case.pieces // 2
@@ -195,7 +198,7 @@ def _neighbours(case: Case) -> Iterator[tuple[int, int]]:
 
 def _try(order: Order, case: Case, channels: int, pieces: int, limit_us: float) -> list[Result]:
     """Race the protocols of one algorithm with so many channels and pieces."""
-    piece = COLLECTIVES[case.collective][case.algorithm].piece
+    piece = find(case.collective, case.algorithm).piece
     asked = replace(order.question, algorithm=case.algorithm, rings=channels, **{piece: pieces})  # type: ignore[arg-type]
     return _race(asked, order, limit_us)
 
@@ -223,9 +226,11 @@ def _leaders(tried: Sequence[Result], here: str) -> list[Result]:
     return list(different.values())[::-1][:LEADERS]
 
 
-def _place(case: Case) -> int:
-    """Where the table of algorithms names it."""
-    return list(COLLECTIVES[case.collective]).index(case.algorithm)
+def _place(case: Case) -> tuple[bool, int]:
+    """Where the tables of algorithms name it, those that gather codes behind the others."""
+    gathers = case.algorithm.startswith(GATHER)
+    known = COLLECTIVES["all-gather" if gathers else case.collective]
+    return gathers, list(known).index(case.algorithm.removeprefix(GATHER))
 
 
 def _order_of(orders: Sequence[Order], result: Result) -> Order:

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from ringsim.candidates import pinned
+from ringsim.candidates import choices, pinned
+from ringsim.catalogue import find
 from ringsim.collectives import COLLECTIVES
+from ringsim.compression import refusal
 from ringsim.question import DTYPES, Question, StudyError
 from ringsim.race import Notice, Track, fastest, race
 from ringsim.result import Case, Result
@@ -16,6 +18,7 @@ from ringsim.topology import Topology
 from ringsim.tune.orders import orders_of
 from ringsim.tune.search import Order, Tuned, by_time, search
 from ringsim.tune.store import Store
+from ringsim.tune.truth import measured
 
 #: Two sizes so close that it does not matter which of them is where plans change.
 CLOSE = 1.5
@@ -109,7 +112,7 @@ def tune(
     question : Question
         The cluster, the collective and what protocols may be used; size, algorithm, rings and pieces are searched.
     asked : sequence of int
-        Bytes, ascending.
+        Bytes, ascending; with a model those of its gradients, and no other.
     among : tuple of str
         Algorithms to choose from; all if empty.
     reorder : bool
@@ -127,10 +130,11 @@ def tune(
     """
     question = replace(question, size=asked[0], algorithm="auto", rings=None, slices=None, chunks=None)
     topology, store = cluster(question), store or Store(None)
-    known = COLLECTIVES[question.collective]
-    for name in among:
-        if name not in known:
-            raise StudyError(f"algorithms = {name}: one of {', '.join(known)}")
+    if question.model is not None and list(asked) != [question.payload()[0]]:
+        raise StudyError(
+            f"model = {question.model}: its gradients have {question.payload()[0]:,} bytes, which is the one size to tune"
+        )
+    _check(question, among)
     here = Track(topology, notice=notice)
     orders = orders_of(question, here) if reorder else [Order(question, here)]
     inputs, found = _inputs(question, orders) | {"among": list(among)}, list[Tuned]()
@@ -138,11 +142,22 @@ def tune(
         steps(number, len(asked), size)
         tuned = _tuned(orders, size, among, inputs, store)
         found.append(_as_before(tuned, found[-1].best.case) if found else tuned)
+    found = measured(found, orders, inputs, store)
     asking = [_pinned(question, orders, tuned.best.case) for tuned in found]
     ends = list(_ends(asking, found, orders, inputs, store))
     lows = [asked[0], *(end + 1 for end in ends[:-1])]
     rows = [Row(*fields) for fields in zip(lows, ends, found, asking, strict=True)]
     return Table(question, topology, tuple(rows))
+
+
+def _check(question: Question, among: tuple[str, ...]) -> None:
+    """Refuse algorithms that are none, or that codes cannot ride."""
+    known, codec = choices(question), question.codec()
+    for name in among:
+        if name not in known:
+            whole = COLLECTIVES[question.collective]
+            why = refusal(codec, find(question.collective, name), name) if codec and name in whole else ""
+            raise StudyError(f"algorithms = {name}: {why or 'one of ' + ', '.join(known)}")
 
 
 def _as_before(tuned: Tuned, before: Case) -> Tuned:
@@ -154,10 +169,11 @@ def _as_before(tuned: Tuned, before: Case) -> Tuned:
 
 def _inputs(question: Question, orders: Sequence[Order]) -> dict[str, Any]:
     """Everything that decides what is found, but the size."""
-    topology = orders[0].track.topology
+    topology, codec = orders[0].track.topology, question.codec()
     return {
         "clusters": [order.track.topology.fingerprint() for order in orders], "cards": topology.cards,
         "domain": topology.group, "collective": question.collective, "protocol": question.protocol,
+        "compress": "" if codec is None else codec.spec, "model": question.model or "",
         "dtype": question.dtype, "engine": question.engine, "jump": question.jump, "seed": question.seed,
         "names": [orders[0].name, topology.fabric.name, topology.fabric.network.name, str(topology.fabric.changed)],
         "adders": [topology.scale_up_reduces, topology.network_reduces],

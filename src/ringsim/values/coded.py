@@ -8,6 +8,7 @@ as they are, which is what merging lists of indices does, or gathered and added 
 
 import zlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ from ringsim.values.errors import ValuesError
 from ringsim.values.events import collect
 from ringsim.values.running import Block, Moves, Wire, execute, run, vertices
 from ringsim.values.waits import Bools
+
+#: Training asks for the same schedule at every step.
+_events = lru_cache(maxsize=2)(collect)
 
 
 class Work(NamedTuple):
@@ -108,7 +112,7 @@ class Cut(NamedTuple):
         width = -(-self.n // self.many)
         flat = np.zeros((len(room.vertices), self.many * width), vectors.dtype)
         flat[: len(vectors), : self.n] = vectors
-        run(collect(self.schedule), room, flat.reshape(-1, width), wire)
+        run(_events(self.schedule), room, flat.reshape(-1, width), wire)
         if isinstance(wire, _Coded):
             wire.settle(flat.reshape(-1, width), self.many)
         return flat[: len(vectors), : self.n]
