@@ -37,7 +37,7 @@ from sweep import Row, Table, fingerprint, options, progress, question_id
 HELP = """Example: python benchmarks/compression_tradeoff.py --cards 64 --out /tmp/sweep
 
 Time and error of every codec on hccs and nvlink3, as a table and a picture. Goes on where an interrupted run stopped.
-The picture shows the rows of that vector and number of cards.
+The picture shows the rows of that vector and number of cards; that of a model has its name behind its own.
 """
 
 FABRICS = ("hccs", "nvlink3")
@@ -252,7 +252,8 @@ def main(table: Table, picture: Path, cards: int, model: str | None, quick: bool
     if not plot_only:
         table.keep({fingerprint(question) for question in asked})
         fill(table, [(str(question.fabric), question) for question in asked], "codecs")
-    plot([table.rows[key] for key in map(question_id, asked) if key in table.rows], picture)
+    target = picture if model is None else picture.with_stem(f"{picture.stem}_{model}")
+    plot([table.rows[key] for key in map(question_id, asked) if key in table.rows], target)
 
 
 if __name__ == "__main__":
