@@ -175,7 +175,7 @@ def plot(rows: Sequence[Row], picture: Path) -> None:
                 axes.plot(row["error"], row["time_us"], "o", color=COLOURS[fabric], markersize=5, zorder=2)
         for fabric, time in none.items():
             axes.axhline(time, color=COLOURS[fabric], linestyle=(0, (5, 3)), linewidth=1)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if axes is left else (1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
         axes.minorticks_off()
     times = [*none.values(), *(row["time_us"] for own in codecs.values() for row in own.values())]
@@ -184,8 +184,8 @@ def plot(rows: Sequence[Row], picture: Path) -> None:
         time_axis(axes.yaxis)
     left.set_ylabel("time of one all-reduce")
     row = rows[0]
-    what = f"the gradients of {row['model']}" if row["model"] else format_size(row["bytes"])
-    left.set_title(f"{what} on {row['cards']:,} cards: errors below {SPLIT:.0%}")
+    what = f"gradients of {row['model']}" if row["model"] else format_size(row["bytes"])
+    left.set_title(f"{what}, {row['cards']:,} cards: errors below {SPLIT:.0%}")
     right.set_title(f"errors of {SPLIT:.0%} or more")
     for fabric, time in none.items():
         text = f"{fabric}, no compression: {time_text(time)}"

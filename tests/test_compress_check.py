@@ -104,6 +104,7 @@ def test_files_that_hold_no_gradients(
             "for an all-reduce",
         ),
         (("run", "--fabric", "hccs", "--cards", "8", "--model", "gpt-9"), "model = gpt-9"),
+        (("run", "--fabric", "hccs", "--cards", "8", "--model", "resnet-50", "--size", "1M"), "leave --size out"),
     ],
 )
 def test_what_is_refused_is_said_in_a_line(
@@ -127,3 +128,29 @@ def test_a_run_says_what_the_codec_does(capsys: pytest.CaptureFixture[str]) -> N
     assert found["case"]["compress"] == "int8:256"
     assert found["result"]["ratio"] == pytest.approx(256 / 65)
     assert found["result"]["agree"] is True
+
+
+def test_sums_that_overflow_are_a_verdict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "g.npy"
+    np.save(path, np.full((8, 100), 6e4))
+    words = ("compress-check", "--codec", "fp16", "--cards", "8", "--gradients", str(path))
+    code, out, err = say(capsys, *words)
+    assert (code, err) == (1, "")
+    assert "OVERFLOW" in out
+    code, out, _ = say(capsys, *words, "--json")
+    assert code == 1
+    assert {one["error"] for one in json.loads(out)["sums"]} == {None}
+
+
+def test_gradients_whose_sum_is_no_float_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "g.npy"
+    np.save(path, np.full((8, 100), 1e38))
+    code, out, err = say(capsys, "compress-check", "--codec", "int8", "--cards", "8", "--gradients", str(path))
+    assert (code, out) == (3, "")
+    assert "beyond float32" in err
+
+
+def test_a_warm_up_is_over_when_a_codec_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = say(capsys, "compress-check", "--codec", "chain(dgc:0.001:1000,int8)", "--cards", "4")
+    assert code == 0
+    assert "as declared" in out

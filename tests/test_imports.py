@@ -19,7 +19,7 @@ ROOT = Path(ringsim.__file__).parent
 LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"training", "break_even"},
+    {"training", "break_even", "calibrate"},
     {"tune"},
     {"explain"},
     {"report", "picture"},
@@ -47,6 +47,7 @@ LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 
 #: Folders whose modules may import each other.
 WINGS = {
+    "calibrate",
     "break_even",
     "cli",
     "codecs",
@@ -75,6 +76,7 @@ HOMES = {
     "psutil": ("memory",),
     "ml_dtypes": ("codecs",),
     "sklearn": ("training.data",),
+    "scipy": ("calibrate.fitting",),
     "matplotlib": ("picture", "training"),
     "PIL": ("picture.page",),
 }

@@ -4,7 +4,8 @@ Cards may be many and vectors long, so a few units of the schedule stand for all
 a sum goes through on its way is the same. That ranks agree is checked bit for bit.
 """
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ringsim.catalogue import find
 from ringsim.codecs import Codec, Floats, parse
 from ringsim.collectives import CollectiveError
-from ringsim.compression.growth import SETTLED
+from ringsim.compression.growth import settled
 from ringsim.gradients import sample
 from ringsim.result import Case
 from ringsim.topology import Topology
@@ -38,7 +39,8 @@ class Fidelity:
     Attributes
     ----------
     error : float
-        Norm of the difference from the exact sum over the norm of that, on the first rank.
+        Norm of the difference from the exact sum over the norm of that, on the first rank; infinite where the sum
+        overflows the type in which it is added.
     agree : bool
         Whether all ranks ended with the same, bit for bit.
     ranks, elements : int
@@ -94,10 +96,13 @@ def through(
         units = max(1, min(schedule.units, SAMPLED // (schedule.ranks * WIDTH)))
         vectors = sample(units * WIDTH, schedule.ranks, seed)
     exact = vectors.sum(axis=0, dtype=np.float64)
-    state = replace(codec.init(vectors.shape[1], messages=schedule.ranks, seed=seed), step=SETTLED)
+    state = settled(codec.init(vectors.shape[1], messages=schedule.ranks, seed=seed))
     sums, _ = all_reduce(schedule, vectors, codec, state, units=units)
     error = float(np.linalg.norm(sums[0] - exact) / (np.linalg.norm(exact) or 1.0))
-    return Fidelity(error, bool((sums == sums[0]).all()), schedule.ranks, vectors.shape[1])
+    if not math.isfinite(error):
+        error = math.inf  # short floats have overflowed
+    agree = bool(np.array_equal(sums, np.broadcast_to(sums[0], sums.shape), equal_nan=True))
+    return Fidelity(error, agree, schedule.ranks, vectors.shape[1])
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def on_the_wire(codec: Codec, vectors: Floats | None = None, seed: int = 0) -> O
     """Encode the first of some vectors, shape ``[ranks, n]``, or a sampled gradient."""
     vector = sample(ALONE, 1, seed) if vectors is None else vectors[:1]
     n = vector.shape[1]
-    code, _ = codec.encode(vector, replace(codec.init(n, seed=seed), step=SETTLED))
+    code, _ = codec.encode(vector, settled(codec.init(n, seed=seed)))
     error = float(np.linalg.norm(codec.decode(code) - vector) / (np.linalg.norm(vector) or 1.0))
     declared = None if "threshold" in codec.spec else codec.wire_bytes(n)
     return OnTheWire(n, declared, code.nbytes, error)
@@ -160,6 +165,10 @@ def read_gradients(path: str, ranks: int) -> Floats:
         )
     if found.dtype.kind != "f":
         raise GradientFileError(f"{path}: {found.dtype}; gradients are floats")
+    with np.errstate(over="ignore"):
+        small = np.isfinite(found).all() and np.abs(found).sum(axis=0).max() < np.finfo(np.float32).max
+    if np.isfinite(found).all() and not small:
+        raise GradientFileError(f"{path}: sums of these are beyond float32; scale them")
     if not np.isfinite(found).all():
         raise GradientFileError(f"{path}: some are no finite numbers, and those cannot be encoded")
     return np.ascontiguousarray(found, np.float32)

@@ -150,8 +150,10 @@ class Question:
         StudyError
             If there is no such codec.
         """
-        if self.compress == "none":
+        if self.compress in ("none", None):
             return None
+        if not isinstance(self.compress, str):
+            raise StudyError(f"compress = {self.compress}: a codec is written as text, such as 'int8'")
         try:
             return parse(self.compress)
         except CodecError as error:

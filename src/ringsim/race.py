@@ -58,7 +58,7 @@ class Track:
     known : dict
         Results of simulations by `Case.id`: nothing is simulated twice.
     bounds : dict
-        By bytes and collective: on a graph they are looked for.
+        By what a question asks to be moved: on a graph they are looked for.
     progress : callable or None
         Called with the case, the firings done and the firings in all.
     notice : callable or None
@@ -69,7 +69,7 @@ class Track:
     timer: Timer = field(default_factory=Timer)
     layouts: Layouts = field(default_factory=Layouts)
     known: dict[str, Result] = field(default_factory=dict)
-    bounds: dict[tuple[float, str], Bounds] = field(default_factory=dict)
+    bounds: dict[tuple[object, ...], Bounds] = field(default_factory=dict)
     progress: Progress | None = None
     notice: Notice | None = None
 
@@ -95,7 +95,7 @@ def race(question: Question, track: Track, limit_us: float = math.inf) -> list[R
     StudyError
         If the question asks for what this cluster or algorithm does not have.
     """
-    key = _wire_bytes(question), question.collective
+    key = question.payload()[0], question.collective, question.dtype, question.compress, question.model
     bounds = track.bounds[key] = track.bounds.get(key) or bounds_of(question, track.topology)
     results = []
     priced = sorted(candidates(question, track.topology, track.timer, track.layouts), key=lambda c: c.floor)
@@ -154,7 +154,8 @@ def _work(question: Question, topology: Topology) -> float:
     cost, code, raw = codec.cost, _wire_bytes(question), question.payload()[0]
     # Of a quantiser's sum a rank may own a part, which he need not encode before it is complete.
     own = 1 / topology.cards if codec.combine == "quantiser" and not codec.first else 0.0
-    passes = [(cost.encode, 1 - own), (cost.decode, 1.0), (cost.between, float(codec.rounds > 1))]
+    rounds = max((codec.round_bytes(shape) for shape in question.tensors()), key=len)
+    passes = [(cost.encode, 1 - own), (cost.decode, 1.0), (cost.between, float(len(rounds) > 1))]
     through = sum(part * (each.raw * raw + each.code * code) for each, part in passes)
     return through / topology.fabric.card.memory_bandwidth
 

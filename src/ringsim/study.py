@@ -5,6 +5,7 @@ This is the Python front door; the command line is a thin layer over it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,9 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
 def _measured(best: Result, topology: Topology) -> Result:
     """Add what the codec does to the sum, where that can be found out within a moment."""
     found = fidelity.measure(best.case, topology)
-    return best if found is None else replace(best, error=found.error, agree=found.agree)
+    if found is None:
+        return best
+    return replace(best, error=found.error if isfinite(found.error) else None, agree=found.agree)
 
 
 def cluster(question: Question, timer: Timer | None = None) -> Topology:

@@ -181,3 +181,45 @@ def test_cards_work_as_much_as_the_arrays_say(name: str, cards: int) -> None:
     for more in (encoded, decoded):
         assert (more >= -1e-9).all()
         assert (more <= part + 1e-9).all()
+
+
+@pytest.mark.parametrize("spec", ["qsgd:7", "terngrad", "chain(topk:0.2,qsgd:7)"])
+@pytest.mark.parametrize("name", ["ring", "hierarchical-one-shot", "gather-ring"])
+def test_chance_is_new_in_every_step(spec: str, name: str) -> None:
+    """Sums that are rounded at random are right on average: over many steps the error shrinks as their root does."""
+    codec, schedule = parse(spec), laid(8, name)
+    assert schedule is not None
+    vectors = np.repeat(sample(512, 1, 3), 8, axis=0)
+    state = codec.init(512, messages=8, seed=1)
+    found = []
+    for _ in range(64):
+        sums, state = all_reduce(schedule, vectors, codec, state)
+        found.append(sums[0].astype(np.float64))
+    # What top-k leaves out is no matter of chance, so the mean of very many stands for what is right.
+    spread = np.linalg.norm(np.std(found, axis=0))
+    halves = np.linalg.norm(np.mean(found[:32], axis=0) - np.mean(found[32:], axis=0))
+    assert spread > 0
+    assert halves < 0.5 * spread
+
+
+@pytest.mark.parametrize("spec", ["int8", "sign", "qsgd:7", "terngrad"])
+def test_error_feedback_loses_nothing_where_every_code_is_sent_once(spec: str) -> None:
+    """In one shot what was sent and what ranks remember is what they wanted."""
+    codec = parse(f"error_feedback({spec})")
+    where = topology.build(fabric.load("hccs"), 8)
+    schedule = find("all-reduce", "one-shot").build(where, 1, 1)
+    vectors = sample(512, 8, 0)
+    sums, state = all_reduce(schedule, vectors, codec, codec.init(512, messages=8))
+    remembered = state.kept["residual"].sum(axis=0, dtype=np.float64)
+    wanted = vectors.sum(axis=0, dtype=np.float64)
+    assert np.linalg.norm(sums[0] + remembered - wanted) < 1e-5 * np.linalg.norm(wanted)
+
+
+def test_owners_in_switches_decode_a_vector_once() -> None:
+    for name, cards, domain in (("nvlink4", 8, None), ("nvlink4", 16, None), ("nvlink5", 12, 4)):
+        where = topology.build(fabric.load(name), cards, domain=domain)
+        schedule = find("all-reduce", "in-switch").build(where, 1, 2)
+        protocol = where.fabric.protocol("Simple", "in-switch")
+        codec = parse("fp16")
+        program = compressed(schedule, where, protocol, codec, (1000,), 4000.0)
+        assert program.load()[-cards:] == pytest.approx(4000.0 + 2000.0 + 2000.0 + 4000.0), name

@@ -12,6 +12,6 @@ round, `errors` says how far it is off, `writing` makes the file and `page` the 
 from ringsim.calibrate.calibration import Calibration, calibrate
 from ringsim.calibrate.constants import CONSTANTS, MOST, Constant
 from ringsim.calibrate.points import Point, guess, points_of
+from ringsim.calibrate.writing import fabric_file
 
-
-__all__ = ["CONSTANTS", "MOST", "Calibration", "Constant", "Point", "calibrate", "guess", "points_of"]
+__all__ = ["CONSTANTS", "MOST", "Calibration", "Constant", "Point", "calibrate", "fabric_file", "guess", "points_of"]

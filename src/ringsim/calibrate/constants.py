@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ringsim.fabric import Fabric
 from ringsim.fabric.errors import suggest
-from ringsim.study import StudyError
+from ringsim.question import StudyError
 
 #: More would fit any curve.
 MOST = 5
@@ -23,9 +23,10 @@ UNIT = 10e-6
 
 
 def _protocols(sheet: Fabric, last: str, names: Iterable[str] | None = None) -> tuple[str, ...]:
-    """Keys of protocols that end in `last` and that the file states, those of single algorithms included."""
+    """Keys of protocols that end in `last` and state something, those of single algorithms included."""
     wanted = set(sheet.protocols if names is None else names)
-    return tuple(key for key in sheet.sources if key.split(".")[1] in wanted and key.endswith(f".{last}"))
+    found = [key for key in sheet.sources if key.startswith("protocol.") and key.endswith(f".{last}")]
+    return tuple(key for key in found if key.split(".")[1] in wanted and math.isfinite(value_of(sheet, key)))
 
 
 def _bulk(sheet: Fabric) -> tuple[str, ...]:
@@ -58,6 +59,11 @@ class Constant:
     adds: bool = False
     within: bool = False
     across: bool = False
+
+    def moves(self, sheet: Fabric) -> bool:
+        """Whether the data sheet has anything that it could move: nothing becomes more by being multiplied."""
+        keys = self.keys(sheet)
+        return bool(keys) and (self.adds or any(value_of(sheet, key) for key in keys))
 
     def bounds(self, sheet: Fabric) -> tuple[float, float]:
         """Least and most that it may be, in the units of the search."""
@@ -109,13 +115,13 @@ def chosen(sheet: Fabric, *, several_nodes: bool, names: Sequence[str] = ()) -> 
     """
     if not names:
         wanted = [c for c in CONSTANTS.values() if (c.across if several_nodes else c.within)]
-        return tuple(c for c in wanted if any(value_of(sheet, key) for key in c.keys(sheet)))
+        return tuple(c for c in wanted if c.moves(sheet))
     found = list[Constant]()
     for name in dict.fromkeys(names):
         if name not in CONSTANTS:
             raise StudyError(f"fit = {name}: there is no constant of this name; {suggest(name, CONSTANTS)}")
         constant = CONSTANTS[name]
-        if not any(value_of(sheet, key) for key in constant.keys(sheet)):
+        if not constant.moves(sheet):
             raise StudyError(f"fit = {name}: {sheet.name} has nothing of the kind; leave it out")
         if name in ("nic", "step-network") and not several_nodes:
             raise StudyError(f"fit = {name}: all logs are of one node, which say nothing about it; leave it out")

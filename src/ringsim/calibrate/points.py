@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ringsim.fabric import Fabric, available, load
 from ringsim.formats.perf import PerfLog, PerfLogError
+from ringsim.question import StudyError
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,19 @@ def points_of(logs: Sequence[PerfLog], sheet: Fabric, cards: Sequence[int] = ())
     Raises
     ------
     PerfLogError
-        If nobody says how many cards a log is of, somebody says otherwise than the log, or no row is left.
+        If no row of a log is left.
+    StudyError
+        If nobody says how many cards a log is of, or somebody says otherwise than the log.
     """
     if len(cards) not in (0, 1, len(logs)):
-        raise PerfLogError(f"cards: {len(cards)} numbers for {len(logs)} logs; give one for all or one for each")
+        raise StudyError(f"cards: {len(cards)} numbers for {len(logs)} logs; give one for all or one for each")
     found = list[Point]()
     for i, log in enumerate(logs):
         said, given = log.header.ranks, cards[min(i, len(cards) - 1)] if cards else None
         if said is None and given is None:
-            raise PerfLogError(f"{log.path}: does not say how many ranks there were; say it with --cards")
+            raise StudyError(f"{log.path}: does not say how many ranks there were; say it with --cards")
         if said is not None and given is not None and said != given:
-            raise PerfLogError(f"{log.path}: was measured on {said} ranks and not on {given}; leave --cards out")
+            raise StudyError(f"{log.path}: was measured on {said} ranks and not on {given}; leave --cards out")
         many = said or given
         assert many is not None
         domain = _domain(log, many, sheet)

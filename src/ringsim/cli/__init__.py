@@ -15,6 +15,7 @@ import click
 from ringsim import __version__
 from ringsim.cli.algorithms import algorithms
 from ringsim.cli.break_even import break_even
+from ringsim.cli.calibrate import calibrate
 from ringsim.cli.codecs import codecs
 from ringsim.cli.compress_check import compress_check
 from ringsim.cli.converge import converge
@@ -67,6 +68,7 @@ cli.add_command(tune)
 cli.add_command(explain)
 cli.add_command(algorithms)
 cli.add_command(break_even)
+cli.add_command(calibrate)
 cli.add_command(converge)
 cli.add_command(codecs)
 cli.add_command(compress_check)

@@ -134,5 +134,11 @@ def asked(given: dict[str, Any]) -> "Question":
     """Make the question of what was given for the options of `asks`."""
     from ringsim.question import Question
 
+    if given.get("model") in tuple(_models()) and "size" in given:
+        source = click.get_current_context().get_parameter_source("size")
+        if source is not click.core.ParameterSource.DEFAULT:
+            raise click.ClickException(
+                f"size = {given['size']}: {given['model']} has a size of its own; leave --size out"
+            )
     rest = {name: value for name, value in given.items() if name != "no_jump"}
     return Question(jump=not given["no_jump"], **rest)

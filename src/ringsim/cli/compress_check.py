@@ -76,7 +76,8 @@ def compress_check(
         finally:
             progress.clear()
     agree = all(one.agree for _, found in rows for one in found.values() if one is not None)
-    fine = agree and wire.declared in (None, wire.produced)
+    finite = all(one.error < float("inf") for _, found in rows for one in found.values() if one is not None)
+    fine = agree and finite and wire.declared in (None, wire.produced)
     if as_json:
         dump(_document(chosen, wire, rows, agree))
     else:
@@ -131,13 +132,16 @@ def _show(
         echo(line)
     echo("")
     echo("all ranks agree bit for bit" if agree else "RANKS DISAGREE", bold=True)
+    if any(one is not None and one.error == float("inf") for _, found in rows for one in found.values()):
+        echo(f"OVERFLOW: sums are too large for {codec.spec}; divide gradients by the number of cards first", bold=True)
 
 
 def _document(
     codec: "Codec", wire: "OnTheWire", rows: "list[tuple[int, dict[str, Fidelity | None]]]", agree: bool
 ) -> dict[str, Any]:
     errors = [
-        {"cards": cards, "algorithm": name, "error": one.error, "agree": one.agree, "elements": one.elements}
+        {"cards": cards, "algorithm": name, "error": one.error if one.error < float("inf") else None,
+         "agree": one.agree, "elements": one.elements}
         for cards, found in rows for name, one in found.items() if one is not None
     ]  # fmt: skip
     return {"schema": SCHEMA, "ringsim_version": __version__, "codec": codec.spec, "combine": codec.combine,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ringsim.codecs import Codec
+from ringsim.codecs import Codec, State
 from ringsim.gradients import sample
 from ringsim.program import Program
 from ringsim.schedule import Ints, Schedule, dependencies
@@ -30,6 +30,11 @@ SETTLED = 10**6
 TOGETHER = 64
 
 
+def settled(state: State) -> State:
+    """The same long after the first steps."""
+    return replace(state, step=SETTLED, inner=tuple(map(settled, state.inner)))
+
+
 @lru_cache(maxsize=16)
 def unions(codec: Codec, ranks: int) -> tuple[float, ...]:
     """Elements that the codes of the first 1, 2, … ranks keep together, as multiples of those of one.
@@ -45,7 +50,7 @@ def unions(codec: Codec, ranks: int) -> tuple[float, ...]:
     kept, seen, found = 0, np.zeros(n, bool), list[int]()
     for begin in range(0, ranks, TOGETHER):
         some = gradients[begin : begin + TOGETHER]
-        code, _ = codec.encode(some, replace(codec.init(n, messages=len(some)), step=SETTLED))
+        code, _ = codec.encode(some, settled(codec.init(n, messages=len(some))))
         keeps = codec.decode(code) != 0
         kept += int(keeps.sum())
         for one in keeps:
@@ -88,6 +93,7 @@ def grown(schedule: Schedule, codec: Codec) -> Growth:
     return Growth(begin, np.concatenate([times, [1.0, known[-1]]]))
 
 
+@lru_cache(maxsize=4)
 def _carried(schedule: Schedule) -> tuple[Ints, Floats]:
     """Where the firings of each row begin, and how many ranks' data each carries, on average over its units."""
     events = collect(schedule)

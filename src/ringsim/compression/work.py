@@ -125,8 +125,11 @@ class Worker:
         parts = self.part[lead] * schedule.reduces[lead]
         self.rest(passes, np.bincount(schedule.source[lead], parts, minlength=schedule.ranks).astype(np.float64))
 
-    def decode(self, passes: Passes) -> "Decoding":
-        """Let receivers decode what comes as a copy, and senders of sums what they send."""
+    def decode(self, passes: Passes, *, once: bool = False) -> "Decoding":
+        """Let receivers decode what comes as a copy, and senders of sums what they send.
+
+        Some get the same sum twice, as owners in switches do. With `once` that is no more work than a whole vector.
+        """
         schedule, size = self.schedule, self.sizes.of(passes)
         ranks = schedule.ranks
         copying = np.flatnonzero((self.flow.copies > 0) & (schedule.target < ranks))
@@ -138,9 +141,16 @@ class Worker:
         done = np.bincount(rank, parts, minlength=ranks).astype(np.float64)
         if not size:
             return Decoding(copying[:0], copying[:0], copying[:0], done)
-        decoded = self.rows.work(schedule.target[copying], self.part[copying] * size, self.flow.copies[copying])
+        less = 1 / np.maximum(done, 1.0) if once else np.ones(ranks)
+        decoded = self.rows.work(
+            schedule.target[copying],
+            self.part[copying] * size * less[schedule.target[copying]],
+            self.flow.copies[copying],
+        )
         self.rows.wait(decoded, self.base + copying, -schedule.reduces[copying])
-        kept = self.rows.work(schedule.source[lead], self.part[lead] * size, self.fresh[lead])
+        kept = self.rows.work(
+            schedule.source[lead], self.part[lead] * size * less[schedule.source[lead]], self.fresh[lead]
+        )
         self.rows.wait_alike(kept, self.base + lead, schedule.reduces[lead])
         return Decoding(np.concatenate([decoded, kept]), rank, np.concatenate([copying, lead]), done)
 
@@ -178,7 +188,7 @@ def linear(worker: Worker, codec: Codec) -> None:
         return
     if sizes.of(cost.encode):
         worker.encode_own(cost.encode)
-    worker.rest_at_the_end(cost.decode, worker.decode(cost.decode).done)
+    worker.rest_at_the_end(cost.decode, worker.decode(cost.decode, once=True).done)
 
 
 def quantiser(worker: Worker, codec: Codec) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ringsim.codecs import Codec, Floats, State
+from ringsim.codecs import Codec, CodecError, Floats, State
 from ringsim.schedule import EVERYONE, Ints, Schedule
 from ringsim.values.errors import ValuesError
 from ringsim.values.events import collect
@@ -68,9 +68,12 @@ def all_reduce(
     Raises
     ------
     CodecError
-        If codes of the codec do not sum and the schedule gathers nothing, or the other way round.
+        If codes add up and the schedule gathers them.
     """
     cut = Cut(schedule, vectors.shape[1], units)
+    gathers = not (schedule.begins == EVERYONE).all()
+    if gathers and codec.combine == "linear":
+        raise CodecError(f"{codec.spec}: codes that add up are not gathered; run an all-reduce")
     if codec.combine == "linear":
         rounds = codec.sum_rounds(vectors, state)
         payload = next(rounds)
@@ -79,7 +82,6 @@ def all_reduce(
                 payload = rounds.send(_sums(cut.of(payload.shape[1]), payload))
             except StopIteration as end:
                 return end.value.total, end.value.state
-    gathers = not (schedule.begins == EVERYONE).all()
     if gathers or codec.first or codec.combine == "sparsifier":
         code, state = codec.encode(vectors, state)
         vectors = codec.decode(code)
@@ -87,7 +89,9 @@ def all_reduce(
         return _gathered(schedule, vectors), state
     if codec.combine == "sparsifier":
         return _sums(cut, vectors), state
-    return _requantised(cut, vectors, codec.hop, state.seed)[0], replace(state, step=state.step + (not codec.first))
+    # What a rank has encoded already, with what it remembers, is sent as it is.
+    sums, _ = _requantised(cut, vectors, codec.hop, state, encoded=codec.first)
+    return sums, replace(state, step=state.step + (not codec.first))
 
 
 class Cut(NamedTuple):
@@ -147,13 +151,14 @@ def work(schedule: Schedule, n: int, codec: Codec) -> Work:
     codec : Codec
         A quantiser without memory.
     """
-    return _requantised(Cut(schedule, n), np.ones((schedule.ranks, n), np.float32), codec, 0)[1]
+    return _requantised(Cut(schedule, n), np.ones((schedule.ranks, n), np.float32), codec, State(), encoded=False)[1]
 
 
-def _requantised(cut: Cut, vectors: Floats, codec: Codec, seed: int) -> tuple[Floats, Work]:
-    """Decode, add and encode wherever something is added."""
+def _requantised(cut: Cut, vectors: Floats, codec: Codec, state: State, *, encoded: bool) -> tuple[Floats, Work]:
+    """Decode, add and encode wherever something is added; vectors may be what codes stand for already."""
     holders = vertices(cut.schedule)
-    wire = _Coded(codec, seed, len(holders) * cut.many)
+    wire = _Coded(codec, int(state.rng().integers(2**32)), len(holders) * cut.many)
+    wire.coded[: cut.schedule.ranks * cut.many] = encoded
     sums = cut.run(vectors, wire)
     width = -(-cut.n // cut.many)
 

@@ -140,6 +140,7 @@ def execute(schedule: Schedule, vectors: NDArray[Any]) -> NDArray[Any]:
     return state[: schedule.ranks]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # short floats may overflow: whoever reads the sum sees it
 def run(events: Events, room: Room, flat: NDArray[Any], wire: Wire | None = None) -> None:
     """Run `events` in place on the vectors in a room, shape ``[places, width]``."""
     schedule = events.schedule
