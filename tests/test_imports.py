@@ -19,7 +19,7 @@ ROOT = Path(ringsim.__file__).parent
 LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"training", "break_even", "calibrate"},
+    {"training", "break_even", "calibrate", "validation"},
     {"tune"},
     {"explain"},
     {"report", "picture"},
@@ -63,6 +63,7 @@ WINGS = {
     "training",
     "tune",
     "values",
+    "validation",
 }
 
 #: Where a package may be imported, as beginnings of module names.

@@ -25,6 +25,7 @@ from ringsim.cli.options import Group
 from ringsim.cli.run import run
 from ringsim.cli.topo import topo
 from ringsim.cli.tune import tune
+from ringsim.cli.validate import validate
 from ringsim.cli.verify import verify
 
 #: What scripts can rely on. 1 is left to verdicts, such as a schedule that turns out to be wrong.
@@ -73,6 +74,7 @@ cli.add_command(converge)
 cli.add_command(codecs)
 cli.add_command(compress_check)
 cli.add_command(topo)
+cli.add_command(validate)
 cli.add_command(verify)
 
 
