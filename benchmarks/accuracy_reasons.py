@@ -45,8 +45,8 @@ would; a log with NCCL_DEBUG=INFO of a pair would decide it."""
 
 NETWORK = """**Networks.** What is known of them is least. For EFA the only published latency is the 75 us that its
 plug-in states to NCCL for p4d and p5 (35 for later ones): it fits p4de and is twice too long for p5. NVLSTree,
-with which p5 exceeds the rate of its NICs as a ring would use them, is not modelled. RoCE's efficiency is that of the 910B, 0.8,
-and MI325X nodes reach 0.875. One card and one NIC on GKE measure 32 GB/s of 50, and 33 us where NCCL's constants give
+with which p5 exceeds the rate of its NICs as a ring would use them, is not modelled. RoCE's efficiency is that of the 910B,
+0.8, and MI325X nodes reach 0.875. One card and one NIC on GKE measure 32 GB/s of 50, and 33 us where NCCL's constants give
 14. How many NICs an ABCI node has is not printed; 8 are assumed, and above 1 MiB its clusters show far fewer.
 CoreWeave's 387 GB/s of bus bandwidth are what rings reach over 8 NICs of 48.5 GB/s, so SHARP, which the simulation
 prefers, was most likely not used: a log that names the algorithm would decide it.
