@@ -6,26 +6,29 @@ The words are a judgement and stay until somebody judges again; every figure in 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from ringsim.fabric.launch import launches
 from ringsim.units import format_size
-from ringsim.validation import BANDS, Point, System
-from ringsim.validation.errors import SINGLE
+from ringsim.validation import BANDS, SINGLE, Point, System
+from ringsim.validation.simulating import KERNELS, extra_of
 
 Points = Mapping[str, Sequence[Point]]
 
 KIB, MIB = 1024, 1024**2
 
+SMALL = BANDS[0]
+
 REASONS = """## Why
 
-**Launch mode.** What the logs of 8 cards, or 16 dies, show beyond the simulation at small sizes:"""
+**Launch mode.** The start-up in the fabric files is NCCL's `baseLat`, and HCCL's 10 us: none of the ways in which a
+program drives its cards. What each adds is one constant for a mode and library, in `topologies/launch/modes.toml`,
+fitted on the messages up to 4 KiB of one named system, and added to the start-up of every protocol:"""
 
-LAUNCH_AFTER = """The start-up in the fabric files is NCCL's `baseLat`, which is none of these modes, and HCCL's 10
-us. Kernels of their own in a CUDA graph start sooner, a thread that drives eight cards later. If every launch mode
-and library had one start-up, the median of what its systems show, the median error up to 64 KiB would be {after:.1%}
-in place of {before:.1%}, and {left} systems in place of {over} above twice the target. That is what it could do at
-best: it is found on the rows that it is judged on, and it is not in the model. It makes a few systems worse, and what
-it leaves is mostly the library: ABCI ran NCCL 2.8.4, whose excess on 8 cards grows to 23 us at 64 KiB, near what the
-tree in LL128 takes here, and Summit older ones still; p5 over EFA and a pair over RoCE have the wrong latency of the
-network."""
+LAUNCH_AFTER = """A process that drives several cards starts their kernels one after the other, so threads and one process
+cost a time for each card; that it is one for each card, and not one for all, was decided after seeing that two cards show
+2 us and eight show 7. Kernels in a CUDA graph and kernel times alone start sooner than the library reckons. Without
+these constants the median error of NCCL, RCCL and HCCL up to 64 KiB, on the systems that are judged there, would be
+{before:.1%} in place of {after:.1%}, with {over} systems in place of {left} above twice the target. Where a source does
+not say how cards were driven, nothing is added."""
 
 MIDDLE_BEFORE = """**The middle, 1 to 64 MiB.** Here machines of the same hardware agree with each other and not with
 the simulation, so this is the model's own error. 8 x A100:"""
@@ -43,21 +46,20 @@ same. Largest size measured:"""
 TWO_AFTER = """Nothing in the published constants explains it. A limit per channel with fewer channels for two ranks
 would; a log with NCCL_DEBUG=INFO of a pair would decide it."""
 
-NETWORK = """**Networks.** What is known of them is least. For EFA the only published latency is the 75 us that its
-plug-in states to NCCL for p4d and p5 (35 for later ones): it fits p4de and is twice too long for p5. NVLSTree,
-with which p5 exceeds the rate of its NICs as a ring would use them, is not modelled. RoCE's efficiency is that of the 910B,
-0.8, and MI325X nodes reach 0.875. One card and one NIC on GKE measure 32 GB/s of 50, and 33 us where NCCL's constants give
-14. How many NICs an ABCI node has is not printed; 8 are assumed, and above 1 MiB its clusters show far fewer.
-CoreWeave's 387 GB/s of bus bandwidth are what rings reach over 8 NICs of 48.5 GB/s, so SHARP, which the simulation
-prefers, was most likely not used: a log that names the algorithm would decide it.
+NETWORK = """**Networks.** What is known of them is least. For EFA the plug-in states 75 us to NCCL for p4d and p5, 35
+for later ones. 75 fits p4de and is three times too long for p5, so p5's latency is fitted on its own small messages, where
+no error is quoted. RoCE's efficiency is that of the 910B, 0.8; that of Broadcom's NICs is fitted on four nodes of MI325X
+and judged on two. CoreWeave's 386.6 GB/s of bus bandwidth are what rings reach over 8 NICs of 48.5 GB/s, 388, at every
+number of nodes; SHARP, which its job asked for, has no such limit, so it is compared with ring and tree. A log that
+names the algorithm would decide it. ABCI's own pages say how many NICs its nodes have; see below for what is left.
 
 **Old libraries.** Summit ran NCCL 2.3 and 2.4, whose constants were not at hand. Its ring follows the newer ones; its
 tree has about 75 us more from the first point on.
 
 **HCCL.** Large messages follow from the lanes alone. Below, hccl_test on 910B has a floor of 43 us and outliers to
-259 us that no model of a network explains; on 910C (time of kernels) the start-up of 10 us is three times what the
-whole operation takes, and between 4 and 32 MiB the library changes algorithm, to its loss. Two dies of a package have
-a link of their own, which is left out."""
+259 us that no model of a network explains. Times of kernels on 910C leave nothing of the 10 us that HCCL's model has
+for an operation: launch mode `kernel` takes 9.2 of them off. Two dies of a package have a link of their own, which is
+left out."""
 
 
 def reasons(systems: Sequence[System], points: Points) -> Iterator[str]:
@@ -83,33 +85,40 @@ def table(head: str, rows: Sequence[Sequence[str]]) -> str:
 
 
 def _launch(systems: Sequence[System], points: Points) -> str:
-    """Measured less simulated time of single nodes of 8 cards and 16 dies, up to 4 KiB."""
+    """Each constant, and the median error up to 64 KiB of the systems that share it but for the one it is fitted on."""
     rows = []
-    for system in systems:
-        if system.clusters not in (((8, 1),), ((16, 1),)):
-            continue
-        small = [p for p in points[system.name] if p.measured_us is not None and p.bytes <= 4 * KIB]
-        if small:
-            over = [(p.measured_us or 0.0) - p.simulated_us for p in small]
-            rows.append((system.launch, system.name, f"{system.library} {system.version}", f"{median(over):+.1f}"))
-    return table("launch | system | library | measured less simulated, us (median to 4 KiB):", sorted(rows))
+    for mode in launches().modes.values():
+        for library, extra in mode.extras.items():
+            share = [s for s in systems if s.launch == mode.name and extra_of(s) == extra]
+            own = [s for s in share if SMALL.name not in s.fit and _small(points[s.name])]
+            before, after = (
+                f"{median(_errors(s, points[s.name], bare) for s in own):.1%}" if own else "" for bare in (True, False)
+            )
+            fitted = ", ".join(s.name for s in share if s.name in extra.source) or "none, see its source"
+            adds = f"{extra.time * 1e6:+.2f}{' a card' if extra.each else ''}"
+            named = "kernels of others" if library == KERNELS else library
+            rows.append((mode.name, named, adds, fitted, str(len(own)), before, after))
+    return table("launch | library | adds, us: | fitted on | others: | their error without: | and with:", rows)
+
+
+def _small(points: Sequence[Point]) -> list[Point]:
+    return [p for p in points if p.measured_us is not None and p.bytes <= (SMALL.end or 0)]
+
+
+def _errors(system: System, points: Sequence[Point], bare: bool) -> float:
+    """Median error up to 64 KiB, with what the launch mode adds or without."""
+    extra = extra_of(system) if bare else None
+    return median(
+        abs((p.simulated_us - (extra.of(p.cards // p.nodes) * 1e6 if extra else 0.0)) / (p.measured_us or 1.0) - 1)
+        for p in _small(points)
+    )
 
 
 def _with_modes(systems: Sequence[System], points: Points) -> dict[str, float]:
-    """Errors up to 64 KiB as they are, and with one start-up for each launch mode and library."""
-    small = {
-        system: own
-        for system in systems
-        if system.used_for == "test"
-        and (own := [p for p in points[system.name] if p.measured_us is not None and p.bytes <= 64 * KIB])
-    }
-    excess = {s: median((p.measured_us or 0.0) - p.simulated_us for p in own) for s, own in small.items()}
-    before, after = [], []
-    for system, own in small.items():
-        mode = median(over for s, over in excess.items() if (s.launch, s.library) == (system.launch, system.library))
-        before.append(median(abs(p.error) for p in own))
-        after.append(median(abs((p.simulated_us + mode) / (p.measured_us or 1.0) - 1) for p in own))
-    most = SINGLE * BANDS[0].target
+    """Errors up to 64 KiB without what launch modes add, and with it."""
+    own = [s for s in systems if not s.custom and SMALL.name not in s.fit and _small(points[s.name])]
+    before, after = ([_errors(system, points[system.name], bare) for system in own] for bare in (True, False))
+    most = SINGLE * SMALL.target
     return {
         "before": median(before), "after": median(after), "over": sum(one > most for one in before),
         "left": sum(one > most for one in after),
@@ -119,6 +128,7 @@ def _with_modes(systems: Sequence[System], points: Points) -> dict[str, float]:
 def _middle(points: Points) -> str:
     """Three logs of 8 x A100 beside simulation and NCCL's formula."""
     names = ("a100x8-superbench", "a100x8-aic", "a100x8-abci")
+    # The simulation of the last one is shown, which a process for each card drives.
     rows = []
     for size in (2**k * MIB for k in range(-2, 10)):
         measured, found = [], None

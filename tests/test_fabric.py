@@ -974,8 +974,8 @@ SHIPPED = [
     "hccs", "hccs-910c", "infinity-fabric", "nvlink3", "nvlink3-a800", "nvlink4", "nvlink4-h800", "nvlink5",
 ]  # fmt: skip
 SHIPPED_NETWORKS = [
-    "ib-hdr", "ib-hdr-dragonfly", "ib-ndr", "ib-xdr", "roce-200g", "roce-400g", "roce-400g-dual-plane",
-    "roce-400g-fat-tree", "roce-400g-torus",
+    "efa-p4d", "efa-p5", "efa-p5en", "ib-edr", "ib-hdr", "ib-hdr-dragonfly", "ib-ndr", "ib-xdr", "roce-200g",
+    "roce-400g", "roce-400g-dual-plane", "roce-400g-fat-tree", "roce-400g-torus", "tcpxo",
 ]  # fmt: skip
 NCCL_LIKE = [name for name in SHIPPED if not name.startswith("hccs")]
 

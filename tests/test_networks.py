@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from ringsim import fabric
+from ringsim.fabric.launch import launched
+from ringsim.study import run
 from ringsim.topology import (
     CARD_NIC,
     CORE_SPINE,
@@ -602,3 +604,27 @@ def test_cables_that_join_the_same_two_switches_are_all_used(routing: str) -> No
     assert network_of(cards).cables == 2
     links = cards.routes(*everyone(cards), np.zeros(12 * 11, np.int64))[1]
     assert len(np.unique(links[cards.kind[links] == LEAF_LEAF])) == cards.count(LEAF_LEAF) == 12
+
+
+# -- networks of clouds --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "adapters", "gigabits"),
+    [("efa-p4d", 4, 100), ("efa-p5", 32, 100), ("efa-p5en", 16, 200), ("tcpxo", 8, 200)],
+)
+def test_eight_cards_share_the_adapters_of_their_node(name: str, adapters: int, gigabits: int) -> None:
+    assert 8 * fabric.load("nvlink4", network=name).nic.bandwidth == pytest.approx(adapters * gigabits * 1e9 / 8)
+
+
+@pytest.mark.parametrize(("name", "stated"), [("efa-p4d", 75e-6), ("efa-p5en", 35e-6)])
+def test_efa_has_the_latency_that_its_plug_in_states(name: str, stated: float) -> None:
+    sheet = fabric.load("nvlink4", network=name)
+    assert 2 * sheet.nic.latency + sheet.network.switch_latency == pytest.approx(stated)
+
+
+def test_two_nodes_over_tcpxo_take_what_was_measured_of_them() -> None:
+    """123 us for 8 bytes, a process for each of 16 H100; and no more leaves a NIC than 180.7 GB/s from eight of them."""
+    sheet = launched(fabric.load("nvlink4", network="tcpxo"), "process-per-card", 8)
+    assert run(sheet, 16, size=8).time_us == pytest.approx(123, rel=0.01)
+    assert 8 * sheet.nic.bandwidth * sheet.nic.efficiency == pytest.approx(180.7e9, rel=0.002)

@@ -13,7 +13,7 @@ from ringsim.calibrate.calibration import Calibration
 from ringsim.calibrate.errors import by_band
 from ringsim.fabric import Fabric
 from ringsim.fabric.errors import show
-from ringsim.fabric.loading import SCHEMA, _network_part
+from ringsim.fabric.loading import SCHEMA, network_part
 from ringsim.fabric.reading import read
 
 #: How each file begins that was written here.
@@ -71,7 +71,7 @@ def rewritten(
     old = Path(sheet.path)
     tables = read(old)
     # Takes nic and network out of the tables, wherever they are.
-    tables |= _network_part(tables, old, network)[0]
+    tables |= network_part(tables, old, network)[0]
     for key, value in changes.items():
         _put(tables, key, value, source)
     head = {"schema": SCHEMA, "name": name, "title": title}

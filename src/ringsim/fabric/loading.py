@@ -106,7 +106,7 @@ def load(name_or_path: str, *, network: str | None = None, changes: Sequence[str
     tables = read(path)
     _check_schema(tables, origin)
 
-    net_tables, net_origin = _network_part(tables, path, network)
+    net_tables, net_origin = network_part(tables, path, network)
     names = protocol_names(tables, origin)
     kinds = known_keys(names)
     own_kinds, net_kinds = (
@@ -141,7 +141,7 @@ def _check_schema(tables: dict[str, object], origin: str) -> None:
         raise complain(origin, "schema", schema, "not a form of file that is known here", f"write schema = {SCHEMA}")
 
 
-def _network_part(tables: dict[str, object], fabric: Path, instead: str | None) -> tuple[dict[str, object], str]:
+def network_part(tables: dict[str, object], fabric: Path, instead: str | None) -> tuple[dict[str, object], str]:
     """Take the network out of a fabric's tables, or from the file that is named there or by the caller.
 
     Returns

@@ -1,35 +1,15 @@
-"""Errors of time in three bands of sizes, and how near they are meant to be."""
+"""Errors of time by band of sizes, of one system and of many, and which of them count."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from ringsim.validation.bands import BANDS, SINGLE, Band, band_of
 from ringsim.validation.simulating import Point
+from ringsim.validation.systems import System
 
-#: A single system may be off by so many times the target of all.
-SINGLE = 2.0
-
-
-@dataclass(frozen=True)
-class Band:
-    """Sizes that are judged together.
-
-    Attributes
-    ----------
-    name : str
-    end : int or None
-        Largest size, included.
-    target : float
-        Median absolute error that is aimed at.
-    """
-
-    name: str
-    end: int | None
-    target: float
-
-
-#: What decides changes with the size: latency, then everything at once, then bandwidth.
-BANDS = (Band("to 64KiB", 64 * 1024, 0.20), Band("to 16MiB", 16 * 1024**2, 0.10), Band("above", None, 0.05))
+#: Titles of what is summed up together.
+LIBRARIES, EVERYTHING = "NCCL, RCCL and HCCL", "kernels of others as well"
 
 
 @dataclass(frozen=True)
@@ -59,16 +39,47 @@ class Errors:
         return self.median <= times * self.band.target
 
 
-def band_of(size: int) -> Band:
-    """The band that a size belongs to."""
-    return next(band for band in BANDS if band.end is None or size <= band.end)
-
-
 def by_band(points: Iterable[Point]) -> tuple[Errors, ...]:
     """Sum up the errors of points in each band that has any; those without a measurement are left out."""
     measured = [point for point in points if point.measured_us is not None]
     inside = {band: [point for point in measured if band_of(point.bytes) is band] for band in BANDS}
     return tuple(_summed(band, own) for band, own in inside.items() if own)
+
+
+def judged(system: System, points: Iterable[Point]) -> tuple[Errors, ...]:
+    """Sum up the errors of a system in the bands on which no constant was fitted."""
+    return tuple(own for own in by_band(points) if own.band.name not in system.fit)
+
+
+def headlines(
+    systems: Sequence[System], errors: Mapping[str, Sequence[Errors]]
+) -> tuple[tuple[str, list[Sequence[Errors]]], ...]:
+    """What is summed up: the libraries that have constants of their own, and everything.
+
+    Parameters
+    ----------
+    systems : sequence of System
+    errors : mapping
+        What `judged` says of each, by its name.
+
+    Returns
+    -------
+    tuple of (str, list)
+        A title and the errors of each system under it, the one that counts first; titles without systems are left out.
+    """
+    libraries = [errors[system.name] for system in systems if not system.custom and errors[system.name]]
+    everything = [errors[system.name] for system in systems if errors[system.name]]
+    found = ((LIBRARIES, libraries), (EVERYTHING, everything if len(everything) > len(libraries) else []))
+    return tuple((title, own) for title, own in found if own)
+
+
+def missed(systems: Sequence[Sequence[Errors]]) -> list[Errors]:
+    """Bands in which a target is missed: by the median of systems, or by a single one that is above twice the target."""
+    return [
+        one
+        for one in overall(systems)
+        if not (one.reached() and all(own.reached(SINGLE) for of in systems for own in of if own.band == one.band))
+    ]
 
 
 def overall(systems: Sequence[Sequence[Errors]]) -> tuple[Errors, ...]:

@@ -5,11 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ringsim.candidates import NoPlaceError
+from ringsim.fabric import Fabric
+from ringsim.fabric import load as load_fabric
+from ringsim.fabric.launch import UNKNOWN, Extra, launched, launches
 from ringsim.question import Question
 from ringsim.race import Track, fastest, race
 from ringsim.result import Result
 from ringsim.study import cluster
 from ringsim.validation.systems import System
+
+#: The library of launch modes that kernels of others are.
+KERNELS = "kernels"
 
 #: Called with how many questions are done and how many there are.
 Steps = Callable[[int, int], None]
@@ -44,6 +50,14 @@ class Point:
         """Signed error as a part of the measured time; positive where simulation is slower."""
         assert self.measured_us is not None
         return self.simulated_us / self.measured_us - 1
+
+
+def extra_of(system: System) -> Extra | None:
+    """What a system's launch mode adds to the start-up; None where it is not known."""
+    if system.launch == UNKNOWN:
+        return None
+    modes, sheet = launches(), load_fabric(system.fabric, network=system.network)
+    return modes.extra(system.launch, KERNELS if system.custom else modes.library(sheet))
 
 
 def simulate(system: System, steps: Steps | None = None) -> tuple[Point, ...]:
@@ -81,6 +95,14 @@ def _point(system: System, id: str, measured: float | None, nodes: int, best: Re
     )  # fmt: skip
 
 
+def _sheet(system: System, cards: int) -> Fabric:
+    """The data sheet of a system, with the start-up that its launch mode has on nodes of so many cards."""
+    sheet = load_fabric(system.fabric, network=system.network, changes=system.changes)
+    if system.launch == UNKNOWN:
+        return sheet
+    return launched(sheet, system.launch, cards, KERNELS if system.custom else "")
+
+
 def _best(
     system: System, wanted: Sequence[tuple[int, int, int]], steps: Steps | None
 ) -> dict[tuple[int, int, int], Result]:
@@ -88,17 +110,18 @@ def _best(
     tracks: dict[tuple[int, int], Track] = {}
     best: dict[tuple[int, int, int], Result] = {}
     keys = list(dict.fromkeys(wanted))
+    sheets = {cards // nodes: _sheet(system, cards // nodes) for cards, nodes in system.clusters}
     for done, (cards, nodes, size) in enumerate(keys):
         if steps:
             steps(done, len(keys))
+        sheet = sheets[cards // nodes]
         found: list[Result] = []
         refused: NoPlaceError | None = None
         for algorithm in system.algorithms:
             # Bytes are a fluid: the type of an element changes nothing, and one of a byte divides every size.
             question = Question(
-                system.fabric, cards, size, algorithm=algorithm, network=system.network, changes=system.changes,
-                domain=cards // nodes if nodes > 1 else None, dtype="uint8",
-            )  # fmt: skip
+                sheet, cards, size, algorithm=algorithm, domain=cards // nodes if nodes > 1 else None, dtype="uint8"
+            )
             track = tracks.get((cards, nodes))
             if track is None:
                 # Cards of the same system are few, so the clusters asked for before can go.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ringsim.validation.errors import BANDS, Band, band_of
+from ringsim.validation.bands import BANDS, Band, band_of
 from ringsim.validation.systems import System
 
 
@@ -38,7 +38,7 @@ class Spread:
 
 
 def spreads(systems: Sequence[System]) -> tuple[Spread, ...]:
-    """Compare systems with each other, size by size, wherever a question for ringsim would be the same.
+    """Compare systems with each other, size by size, wherever only launch modes tell the questions for ringsim apart.
 
     Where a system has several measurements of a size, their median counts. Algorithms that were forced are compared only
     with the same ones, and sizes only if they are equal to the byte.

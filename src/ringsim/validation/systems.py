@@ -2,23 +2,28 @@
 
 import csv
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ringsim.fabric.errors import FileError, show, suggest
+from ringsim.fabric.launch import UNKNOWN, launches
 from ringsim.units import parse_size
+from ringsim.validation.bands import BANDS
 
 SCHEMA = 1
 
 #: Every key of a system, and whether it has to be there.
 _KEYS = {
     "title": True, "hardware": True, "fabric": True, "network": False, "changes": False, "clusters": True, "launch": True,
-    "library": True, "version": True, "algorithms": True, "confidence": True, "used_for": True, "assume": False,
+    "library": True, "version": True, "algorithms": True, "confidence": True, "fit": False, "assume": False,
     "note": False,
 }  # fmt: skip
-_LISTS = ("changes", "clusters", "algorithms")
+_LISTS = ("changes", "clusters", "algorithms", "fit")
+
+#: As what library kernels of others are entered, which have no published constants.
+CUSTOM = "custom"
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class System:
     algorithms : tuple of str
         The fastest of them counts.
     confidence : str
-    used_for : str
-        ``fit`` or ``test``.
+    fit : tuple of str
+        Bands of sizes on whose rows a constant was fitted, so that no error may be quoted there.
     measurements : tuple of Measurement
     note : str
     """
@@ -82,9 +87,14 @@ class System:
     version: str
     algorithms: tuple[str, ...]
     confidence: str
-    used_for: str
+    fit: tuple[str, ...]
     measurements: tuple[Measurement, ...]
     note: str = ""
+
+    @property
+    def custom(self) -> bool:
+        """Whether it ran kernels of others, for whose constants those of NCCL stand in."""
+        return self.library == CUSTOM
 
 
 def data() -> Path:
@@ -105,6 +115,8 @@ def load(folder: Path | None = None) -> tuple[System, ...]:
     ------
     FileError
         If a file is missing or cannot be read, or does not fit the other one.
+    FabricError
+        If the launch modes cannot be read.
     """
     folder = folder or data()
     sheet = folder / "systems.toml"
@@ -121,14 +133,15 @@ def load(folder: Path | None = None) -> tuple[System, ...]:
     for name in rows:
         if name not in written.get("system", {}):
             raise FileError(f"{folder / 'measured.csv'}: system = {name}: {suggest(name, written['system'])}")
+    modes = (*launches().modes, UNKNOWN)
     return tuple(
-        _system(f"{sheet}: system.{name}", folder, name, keys, rows.get(name, ()), written.get("launch", {}))
+        _system(f"{sheet}: system.{name}", folder, name, keys, rows.get(name, ()), modes)
         for name, keys in written.get("system", {}).items()
     )
 
 
 def _system(
-    where: str, folder: Path, name: str, keys: Mapping[str, Any], rows: tuple[Measurement, ...], launches: Mapping[str, str]
+    where: str, folder: Path, name: str, keys: Mapping[str, Any], rows: tuple[Measurement, ...], modes: Sequence[str]
 ) -> System:  # fmt: skip
     for key in keys:
         if key not in _KEYS:
@@ -139,9 +152,13 @@ def _system(
         kind, right = (list, "a list of texts") if key in _LISTS else (str, "a text")
         if key in keys and not isinstance(keys[key], kind):
             raise FileError(f"{where}: {key} = {show(keys[key])}: not {right}")
-    for key, known in (("launch", launches), ("used_for", ("fit", "test"))):
-        if keys[key] not in known:
-            raise FileError(f"{where}: {key} = {keys[key]}: {suggest(keys[key], known)}")
+    bands = [band.name for band in BANDS]
+    for key, word, known in (
+        ("launch", keys["launch"], modes),
+        *(("fit", band, bands) for band in keys.get("fit", ())),
+    ):
+        if word not in known:
+            raise FileError(f"{where}: {key} = {word}: {suggest(str(word), known)}")
     clusters = tuple(_cluster(where, text) for text in keys["clusters"])
     found = {(row.cards, row.nodes) for row in rows}
     if found != set(clusters):
@@ -151,7 +168,7 @@ def _system(
         name=name, title=keys["title"], hardware=keys["hardware"], fabric=_file(folder, keys["fabric"]),
         network=_file(folder, keys["network"]) if "network" in keys else None, changes=tuple(keys.get("changes", ())),
         clusters=clusters, launch=keys["launch"], library=keys["library"], version=keys["version"],
-        algorithms=tuple(keys["algorithms"]), confidence=keys["confidence"], used_for=keys["used_for"],
+        algorithms=tuple(keys["algorithms"]), confidence=keys["confidence"], fit=tuple(keys.get("fit", ())),
         measurements=rows, note=keys.get("note", ""),
     )  # fmt: skip
 
