@@ -145,9 +145,84 @@ def test_sparse_sums_grow_as_counted() -> None:
     assert program.wire_bytes == pytest.approx(2 * code * (0.5 + 0.5 * union[1]))
 
 
+def test_merging_reads_both_lists_and_writes_their_union() -> None:
+    """Each of two encodes his list, merges half of it with half of the other's, and decodes half a union at a time."""
+    where, codec = topology.build(fabric.load("hccs"), 2), parse("topk:0.05")
+    code, union = codec.wire_bytes(int(SIZE / 4)), unions(codec, 2)[1]
+    encode, decode = codec.cost.encode, codec.cost.decode
+    expected = (
+        encode.raw * SIZE + encode.code * code
+        + (1 + 1 + union) * code / 2
+        + decode.raw * SIZE + decode.code * union * code
+    )  # fmt: skip
+    assert laid(where, codec, "ring").load()[-2:] == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_meets_at_one_place_is_merged_one_after_the_other(four: Topology) -> None:
+    """In two steps the owner of a quarter gets three lists at once: the second meets two ranks' union, the third three's."""
+    codec = parse("topk:0.05")
+    code, known = codec.wire_bytes(int(SIZE / 4)), unions(codec, 4)
+    encode, decode = codec.cost.encode, codec.cost.decode
+    merging = sum(1 + known[k] + known[k + 1] for k in range(3)) * code / 4
+    rest = encode.raw * SIZE + encode.code * code + decode.raw * SIZE + decode.code * known[3] * code
+    assert laid(four, codec, "two-shot").load()[-4:] == pytest.approx(rest + merging, rel=1e-12)
+
+
+def test_rounded_values_are_gathered_and_not_merged() -> None:
+    for spec in ("chain(topk:0.01,int8)", "error_feedback(chain(topk:0.01,fp16))", "chain(randomk:0.01,int8)"):
+        assert all(name.startswith("gather-") for name in permitted(parse(spec))), spec
+        with pytest.raises(StudyError, match="are rounded, and their sums would have to be rounded again"):
+            answer(Question("hccs", 8, size="1M", algorithm="ring", compress=spec))
+    assert "ring" in permitted(parse("chain(randomk:0.01,fp16)")), "the same places on every rank, added as they are"
+
+
+def test_one_scale_for_the_vector_is_found_before_anything_is_sent(four: Topology) -> None:
+    """TernGrad with one scale reads all of the vector first; with buckets a quarter is enough to begin."""
+    first, later = (run(laid(four, parse(spec), "ring")).time for spec in ("terngrad:512", "terngrad"))
+    assert later - first > 0.75 * seconds(four, SIZE)
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("float", 4), ("bfloat16", 2), ("half", 2)])
+def test_what_a_code_holds_of_the_vector_has_the_type_of_the_vector(dtype: str, width: int) -> None:
+    """Values that are kept, factors, and the vector itself; indices, scales and numbers of a few bits stay."""
+    n = 1 << 16
+    expected = {
+        "identity": width * n, "topk:0.25": (width + 4) * n // 4, "randomk:0.25": width * n // 4,
+        "powersgd:2": width * 2 * (256 + 256), "dgc:0.25": (width + 4) * n // 4, "int8": n + n // 64, "fp16": 2 * n,
+        "chain(topk:0.25,fp16)": 6 * n // 4, "chain(powersgd:2,fp16)": 2 * 2 * (256 + 256),
+        "error_feedback(topk:0.25)": (width + 4) * n // 4,
+    }  # fmt: skip
+    for spec, code in expected.items():
+        result = ringsim.run("hccs", 8, size=width * n, dtype=dtype, compress=spec)
+        assert result.code_bytes == code, spec
+    plain = ringsim.run("hccs", 8, size=width * n, dtype=dtype)
+    assert ringsim.run("hccs", 8, size=width * n, dtype=dtype, compress="identity").time_us == plain.time_us
+
+
+def test_codes_are_cut_into_as_many_pieces_as_vectors_of_their_size() -> None:
+    """A code of few bytes in the chunks of the vector that it stands for would be all steps and no bytes."""
+
+    def pieces(size: int, **how: str) -> int:
+        return ringsim.run("hccs", 64, size=size, algorithm="tree", **how).case.pieces
+
+    assert pieces(64 << 20, compress="randomk:0.015625") == pieces(1 << 20) < pieces(64 << 20)
+
+
+def test_short_vectors_are_summed_whole_and_long_ones_by_a_sample_that_does_not_depend_on_the_algorithm() -> None:
+    from ringsim.fidelity import LONGEST
+
+    for algorithm in ("ring", "tree", "two-shot", "gather-ring"):
+        long = ringsim.run("hccs", 8, size=64 << 20, algorithm=algorithm, compress="int8")
+        short = ringsim.run("hccs", 8, size=4000, algorithm=algorithm, compress="int8")
+        assert (long.error_elements, short.error_elements) == (LONGEST, 1000)
+    # A low rank fits a part better than the whole, so a part says nothing.
+    assert ringsim.run("hccs", 8, size=64 << 20, compress="powersgd:4").error is None
+    assert ringsim.run("hccs", 8, size=4 * LONGEST, compress="powersgd:4").error_elements == LONGEST
+
+
 def test_unions_are_real() -> None:
     """More than one list and fewer than all of them, ever slower, and never more than there is."""
-    for spec in ("topk:0.01", "chain(topk:0.05,int8)", "threshold:3"):
+    for spec in ("topk:0.01", "error_feedback(topk:0.05)", "threshold:3"):
         found = np.array(unions(parse(spec), 64))
         assert found[0] == pytest.approx(1, abs=0.3), spec
         steps = np.diff(found)

@@ -133,7 +133,7 @@ def test_every_algorithm_that_a_codec_permits_is_explained(compress: str, cards:
         hops = subject.rows.works[subject.path.row]
         assert (subject.rows.card[subject.path.row[hops]] < cards).all()
         assert timed(subject.question).best.time_us == subject.time_us
-    assert done >= 12
+    assert done >= (4 if compress.startswith("chain(topk") else 12)
 
 
 def test_without_a_codec_rows_are_those_of_the_schedule() -> None:

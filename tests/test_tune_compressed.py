@@ -84,8 +84,13 @@ def test_plans_say_how_true_their_sums_are(table: Table) -> None:
     for row in table.rows:
         best = row.tuned.best
         found = fidelity.measure(best.case, table.topology)
-        assert found is not None
-        assert (best.error, best.agree) == (found.error, True)
+        if "powersgd" in best.case.compress and best.case.count > fidelity.LONGEST:
+            assert found is None, "a low rank fits a part of a vector better than all of it"
+            assert (best.error, best.error_elements, best.agree) == (None, None, None)
+        else:
+            assert found is not None
+            assert (best.error, best.error_elements, best.agree) == (found.error, found.elements, True)
+            assert found.elements == min(best.case.count, fidelity.LONGEST)
         assert best is row.tuned.tried[0]
         # Of one plan for each algorithm and order it is measured, not of all that were tried.
         assert all(result.error is None for result in row.tuned.tried[1:])
@@ -215,8 +220,8 @@ def test_it_is_measured_once_for_each_algorithm(monkeypatch: pytest.MonkeyPatch)
     real = fidelity.measure
     monkeypatch.setattr(fidelity, "measure", measure)
     rows = tune(replace(CLUSTER, compress="int8"), [2**12, 2**20, 2**26], among=("tree",)).rows
-    assert cases == ["tree"]
-    assert len({row.tuned.best.error for row in rows}) == 1
+    assert cases == ["tree"] * 2, "a short vector is all summed, of long ones the same part"
+    assert len({row.tuned.best.error for row in rows}) == 2
 
 
 def test_what_would_take_long_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,8 +244,8 @@ def test_every_line_names_the_codec_and_the_last_column_is_the_error(table: Tabl
     plans = [line for line in lines if f" of {codec.spec} " in line]
     assert len(plans) == len(table.rows)
     for row, line in zip(table.rows, plans, strict=True):
-        assert row.tuned.best.error is not None
-        assert line.split()[-1] in (f"{row.tuned.best.error:.1%}", "<0.1%")
+        error = row.tuned.best.error
+        assert line.split()[-1] in (("-",) if error is None else (f"{error:.1%}", "<0.1%"))
 
 
 def test_work_that_matters_is_mentioned_in_the_reason() -> None:

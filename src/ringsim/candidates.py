@@ -216,11 +216,13 @@ def _ways(
     """One algorithm with every protocol and every number of channels that is asked for."""
     sheet = topology.fabric
     size, count = question.payload()
-    codec = question.codec()
+    codec, rounds = question.codec(), question.code_rounds()
+    # What is cut into pieces is what is sent: of codes that are gathered, those of all ranks.
+    sent = sum(rounds) * topology.cards if codec and name.startswith(GATHER) else max(rounds)
     asked = {"slices": question.slices, "chunks": question.chunks}[algorithm.piece]
     numbers = _channels(question, algorithm.channels(topology))
     for channels, protocol in product(numbers, _protocols(question, sheet, name, algorithm)):
-        pieces = asked or algorithm.pieces(topology, channels, constants(sheet, protocol, name), size)
+        pieces = asked or algorithm.pieces(topology, channels, constants(sheet, protocol, name), sent)
         case = Case(
             fabric=sheet.name, network=sheet.network.name, fingerprint=topology.fingerprint() + content(name),
             cards=topology.cards, domain=topology.group, nodes=topology.nodes,
@@ -232,9 +234,8 @@ def _ways(
             compress=codec.spec if codec else "", model=question.model or "",
         )  # fmt: skip
         program = program_of(case, topology, timer, layouts)
-        code = float(size) if codec is None else float(sum(map(codec.wire_bytes, question.tensors())))
         found = Candidate(
-            case, *_floor(program, topology), program.transfers, program.wire_bytes, code, _codec_time(program), program
+            case, *_floor(program, topology), program.transfers, program.wire_bytes, float(sum(rounds)), _codec_time(program), program
         )
         yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 

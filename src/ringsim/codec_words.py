@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ringsim.catalogue import GATHER
-from ringsim.codecs import parse
+from ringsim.codecs import Codec, parse
 from ringsim.result import Result
 from ringsim.units import format_rate, format_size
 from ringsim.writing import share
@@ -33,6 +33,8 @@ def codec_facts(best: Result, memory: float) -> Iterator[tuple[str, str]]:
     ways = "codes are gathered, and everybody adds them" if gathers else COMBINED[codec.combine]
     code = format_size(round(best.code_bytes))
     yield "codec", f"{codec.spec}: {best.ratio:,.4g} bytes become one, {code} a rank; {ways}"
+    if not codec.sized:
+        yield "", "the values decide how many bytes there are; so many it is for normally distributed ones"
     if math.isfinite(memory):
         busy = share(best.codec_us / best.time_us) if best.time_us else "-"
         yield (
@@ -41,8 +43,18 @@ def codec_facts(best: Result, memory: float) -> Iterator[tuple[str, str]]:
         )
     else:
         yield "memory", "encoding and decoding are free: nobody says how fast these cards' memory is"
-    if best.error is None:
-        yield "error", "not measured: so many sends take long to go through; `ringsim compress-check` does it"
-        return
+    yield "error", _error(best, codec)
+
+
+def _error(best: Result, codec: Codec) -> str:
     agree = "all ranks agree bit for bit" if best.agree else "RANKS DISAGREE"
-    yield "error", f"{share(best.error)} of the sum's norm, on sampled gradients by this schedule; {agree}"
+    if best.error is not None:
+        once = ", in one step: error feedback sends it later" if "error_feedback" in codec.spec else ""
+        return f"{share(best.error)} of the sum's norm{once}, on {best.error_elements:,} sampled elements; {agree}"
+    if best.agree is not None:
+        return f"the sum overflows the type in which it is added; {agree}"
+    if not codec.samples:
+        return (
+            f"not measured: {codec.spec} fits the vector as a whole, and it is long; `ringsim converge` trains with it"
+        )
+    return "not measured: so many sends take long to go through; `ringsim compress-check` does it"

@@ -1,11 +1,12 @@
 """How true a compressed sum is: the codec at work on gradients, through the very schedule that is timed.
 
-Cards may be many and vectors long, so a few units of the schedule stand for all, on one channel and in one piece: what
-a sum goes through on its way is the same. That ranks agree is checked bit for bit.
+Cards may be many and vectors long, so the beginning of a vector stands for all of it: a few units of the schedule, on one
+channel and in one piece. How many elements depends on the number of cards and on nothing else, so that algorithms can be
+compared; what a sum goes through on its way is the same. That ranks agree is checked bit for bit.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from ringsim.codecs import Codec, Floats, parse
 from ringsim.collectives import CollectiveError
 from ringsim.compression.growth import settled
 from ringsim.gradients import sample
-from ringsim.result import Case
+from ringsim.result import Case, Result
 from ringsim.topology import Topology
 from ringsim.values.coded import all_reduce
 
-#: Elements that are summed, of all ranks together.
-SAMPLED = 1 << 23
+#: Elements that are summed: the most of one rank, of all ranks together, and the fewest of one that say anything.
+LONGEST, SAMPLED, FEWEST = 1 << 15, 1 << 27, 1 << 13
 
 #: Elements of a unit, so that blocks with a scale of their own are whole.
 WIDTH = 512
@@ -40,7 +41,7 @@ class Fidelity:
     ----------
     error : float
         Norm of the difference from the exact sum over the norm of that, on the first rank; infinite where the sum
-        overflows the type in which it is added.
+        overflows the type in which it is added. Of one step: what error feedback sends later is missing.
     agree : bool
         Whether all ranks ended with the same, bit for bit.
     ranks, elements : int
@@ -64,11 +65,40 @@ def measure(case: Case, topology: Topology, *, seed: int = 0) -> Fidelity | None
     seed : int
         Of the gradients, and of what rounds at random.
     """
-    return through(parse(case.compress), case.algorithm, topology, seed=seed)
+    return through(parse(case.compress), case.algorithm, topology, count=case.count, seed=seed)
+
+
+def told(result: Result, found: Fidelity | None) -> Result:
+    """Add to a result what was found of its sum; nobody can write an infinite error down, so there it has none."""
+    if found is None:
+        return result
+    error = found.error if math.isfinite(found.error) else None
+    return replace(result, error=error, error_elements=found.elements, agree=found.agree)
+
+
+def sampled(codec: Codec, ranks: int, count: int | None = None) -> int | None:
+    """Elements that stand for a vector of `count`; None if so few as can be summed within a moment do not.
+
+    Parameters
+    ----------
+    codec : Codec
+    ranks : int
+    count : int or None
+        None for as many as can be summed: then the sample is the vector.
+    """
+    n = min(LONGEST, SAMPLED // ranks, count or LONGEST)
+    short = n < (count or n)
+    return None if n < min(FEWEST, count or FEWEST) or (short and not codec.samples) else n
 
 
 def through(
-    codec: Codec, name: str, topology: Topology, *, vectors: Floats | None = None, seed: int = 0
+    codec: Codec,
+    name: str,
+    topology: Topology,
+    *,
+    vectors: Floats | None = None,
+    count: int | None = None,
+    seed: int = 0,
 ) -> Fidelity | None:
     """Sum gradients by an all-reduce's algorithm; None where it has no place or would take long.
 
@@ -80,6 +110,8 @@ def through(
     topology : Topology
     vectors : float32 array, shape ``[ranks, n]``, or None
         Gradients to sum, all of them; None for a sample of as many as are needed.
+    count : int or None
+        Elements of the vector that a sample stands for.
     seed : int
     """
     algorithm = find("all-reduce", name)
@@ -93,15 +125,18 @@ def through(
         return None
     units = None
     if vectors is None:
-        units = max(1, min(schedule.units, SAMPLED // (schedule.ranks * WIDTH)))
-        vectors = sample(units * WIDTH, schedule.ranks, seed)
+        n = sampled(codec, schedule.ranks, count)
+        if n is None:
+            return None
+        units = None if n == count else max(1, min(schedule.units, n // WIDTH))
+        vectors = sample(n, schedule.ranks, seed)
     exact = vectors.sum(axis=0, dtype=np.float64)
     state = settled(codec.init(vectors.shape[1], messages=schedule.ranks, seed=seed))
     sums, _ = all_reduce(schedule, vectors, codec, state, units=units)
     error = float(np.linalg.norm(sums[0] - exact) / (np.linalg.norm(exact) or 1.0))
     if not math.isfinite(error):
         error = math.inf  # short floats have overflowed
-    agree = bool(np.array_equal(sums, np.broadcast_to(sums[0], sums.shape), equal_nan=True))
+    agree = bool((sums.view(np.uint32) == sums[0].view(np.uint32)).all())
     return Fidelity(error, agree, schedule.ranks, vectors.shape[1])
 
 
@@ -137,7 +172,7 @@ def on_the_wire(codec: Codec, vectors: Floats | None = None, seed: int = 0) -> O
     n = vector.shape[1]
     code, _ = codec.encode(vector, settled(codec.init(n, seed=seed)))
     error = float(np.linalg.norm(codec.decode(code) - vector) / (np.linalg.norm(vector) or 1.0))
-    declared = None if "threshold" in codec.spec else codec.wire_bytes(n)
+    declared = codec.wire_bytes(n) if codec.sized else None
     return OnTheWire(n, declared, code.nbytes, error)
 
 

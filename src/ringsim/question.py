@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ringsim.codecs import Codec, CodecError, Shape, elements, parse
+from ringsim.codecs import Codec, CodecError, Shape, code_bytes, elements, parse
 from ringsim.engines import ENGINES, EngineName
 from ringsim.fabric import Fabric
 from ringsim.gradients import MODELS, shapes
@@ -157,11 +157,16 @@ class Question:
         try:
             return parse(self.compress)
         except CodecError as error:
-            raise StudyError(f"compress = {self.compress}: {error}") from error
+            raise StudyError(f"compress = {error}") from error
 
     def tensors(self) -> tuple[Shape, ...]:
         """Shapes of what the vector is made of."""
         return (self.payload()[1],) if self.model is None else shapes(self.model)
+
+    def code_rounds(self) -> tuple[int, ...]:
+        """Bytes of a rank's code in each round that its sum takes; without a codec those of the vector, in one."""
+        codec = self.codec()
+        return self.payload()[:1] if codec is None else code_bytes(codec, self.tensors(), DTYPES[self.dtype])
 
     def payload(self) -> tuple[int, int]:
         """Bytes of the vector on each rank, and its elements.

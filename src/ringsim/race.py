@@ -140,10 +140,7 @@ def _wire_bytes(question: Question) -> float:
 
     With a codec nothing better is claimed: that codes are as many as one rank's holds even for a sum that grows.
     """
-    codec = question.codec()
-    if codec is None:
-        return question.payload()[0]
-    return float(sum(map(codec.wire_bytes, question.tensors())))
+    return float(sum(question.code_rounds()))
 
 
 def _work(question: Question, topology: Topology) -> float:
@@ -153,9 +150,8 @@ def _work(question: Question, topology: Topology) -> float:
         return 0.0
     cost, code, raw = codec.cost, _wire_bytes(question), question.payload()[0]
     # Of a quantiser's sum a rank may own a part, which he need not encode before it is complete.
-    own = 1 / topology.cards if codec.combine == "quantiser" and not codec.first else 0.0
-    rounds = max((codec.round_bytes(shape) for shape in question.tensors()), key=len)
-    passes = [(cost.encode, 1 - own), (cost.decode, 1.0), (cost.between, float(len(rounds) > 1))]
+    own = 1 / topology.cards if codec.combine == "quantiser" and not codec.whole else 0.0
+    passes = [(cost.encode, 1 - own), (cost.decode, 1.0), (cost.between, float(len(question.code_rounds()) > 1))]
     through = sum(part * (each.raw * raw + each.code * code) for each, part in passes)
     return through / topology.fabric.card.memory_bandwidth
 

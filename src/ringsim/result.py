@@ -110,6 +110,8 @@ class Result:
     error : float or None
         Of the sum over all ranks that the codec leaves, against the exact one: the norm of the difference over the norm.
         On sampled gradients, through this very schedule. None where it was not measured.
+    error_elements : int or None
+        Elements of the gradients on which that was measured, the vector or the beginning of one.
     agree : bool or None
         Whether all ranks end with the same numbers, bit for bit.
     bottleneck : str
@@ -139,6 +141,7 @@ class Result:
     code_bytes: float = 0.0
     codec_us: float = 0.0
     error: float | None = None
+    error_elements: int | None = None
     agree: bool | None = None
 
     @property

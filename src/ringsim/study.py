@@ -5,7 +5,6 @@ This is the Python front door; the command line is a thin layer over it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,17 +85,9 @@ def answer(question: Question, *, progress: Progress | None = None, notice: Noti
     assert best is not None  # the first candidate is always simulated
     if best.case.compress:
         with timer("error"):
-            true = _measured(best, topology)
+            true = fidelity.told(best, fidelity.measure(best.case, topology))
         results[results.index(best)] = best = true
     return Answer(best, tuple(results), topology, timer.spent, remarks(question.algorithm, question.collective))
-
-
-def _measured(best: Result, topology: Topology) -> Result:
-    """Add what the codec does to the sum, where that can be found out within a moment."""
-    found = fidelity.measure(best.case, topology)
-    if found is None:
-        return best
-    return replace(best, error=found.error if isfinite(found.error) else None, agree=found.agree)
 
 
 def cluster(question: Question, timer: Timer | None = None) -> Topology:

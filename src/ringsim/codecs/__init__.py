@@ -12,6 +12,7 @@ from ringsim.codecs.codec import (
     Shape,
     State,
     Summed,
+    code_bytes,
     elements,
 )
 from ringsim.codecs.parsing import CODECS, Entry, parse
@@ -30,6 +31,7 @@ __all__ = [
     "Shape",
     "State",
     "Summed",
+    "code_bytes",
     "elements",
     "parse",
 ]

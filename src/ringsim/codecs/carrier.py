@@ -13,6 +13,10 @@ class Carrier(Codec):
     def payload(self, shape: Shape) -> int:
         """Floats in the code of one message, all rounds together."""
 
+    def round_bytes(self, shape: Shape, width: int = 4) -> tuple[int, ...]:
+        """One round, with floats of the vector's own type."""
+        return (self.wire_bytes(shape) - (4 - width) * self.payload(shape),)
+
     def sum_rounds(self, x: Floats, state: State) -> Rounds:
         """Sum with payloads as they are."""
         return self.rounds_in(x, state, Identity())

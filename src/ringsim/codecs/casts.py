@@ -75,6 +75,10 @@ class Identity(Cast):
     cost = Cost()
     dtype = np.dtype(np.float32)
 
+    def round_bytes(self, shape: Shape, width: int = 4) -> tuple[int, ...]:
+        """The vector in its own type."""
+        return (width * elements(shape),)
+
     def cast(self, x: Floats, out: NDArray[Any], scratch: NDArray[np.uint32]) -> None:
         """Copy."""
         out[...] = x

@@ -6,8 +6,9 @@ vectors, of several ranks or several chunks, each encoded on its own. State is a
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -157,6 +158,14 @@ class Codec(ABC):
     first : bool
         Whether each rank encodes its whole vector, with what it remembers, before anything is combined, as error feedback
         does; codes of sums are then made by `hop`.
+    whole : bool
+        Whether a rank must have encoded his whole vector before he sends anything: with `first`, or not in `pieces`.
+    merges : bool
+        Of sparsifiers: whether lists of several ranks may be merged on their way, because what they hold adds up.
+    sized : bool
+        Whether the number of elements alone says how many bytes a code has.
+    samples : bool
+        Whether the error of a few thousand elements is that of many: not where a code is fitted to the whole vector.
     """
 
     @property
@@ -190,6 +199,26 @@ class Codec(ABC):
         return False
 
     @property
+    def whole(self) -> bool:
+        """Whether a rank encodes his whole vector before he sends anything."""
+        return self.first or not self.pieces
+
+    @property
+    def merges(self) -> bool:
+        """Whether lists may be merged on their way."""
+        return self.combine == "sparsifier"
+
+    @property
+    def sized(self) -> bool:
+        """Whether the number of elements says how many bytes a code has."""
+        return True
+
+    @property
+    def samples(self) -> bool:
+        """Whether the error of a sample is that of the whole."""
+        return True
+
+    @property
     def hop(self) -> "Codec":
         """The codec that encodes sums on their way: without memory."""
         return self
@@ -217,10 +246,14 @@ class Codec(ABC):
 
     @abstractmethod
     def wire_bytes(self, shape: Shape) -> int:
-        """Bytes of the code of one message, all rounds together."""
+        """Bytes of the code of one float32 message, all rounds together."""
 
-    def round_bytes(self, shape: Shape) -> tuple[int, ...]:
-        """Bytes of each round; they add up to `wire_bytes`."""
+    def round_bytes(self, shape: Shape, width: int = 4) -> tuple[int, ...]:
+        """Bytes of each round; for float32, whose width is 4, they add up to `wire_bytes`.
+
+        Where a code holds elements of the vector as they are, they have as many bytes as there: `width`.
+        """
+        del width
         return (self.wire_bytes(shape),)
 
     def sum_rounds(self, x: Floats, state: State) -> Rounds:
@@ -233,6 +266,23 @@ class Codec(ABC):
         """
         del x, state
         raise CodecError(f"{self.spec}: codes of a {self.combine} do not sum")
+
+
+def code_bytes(codec: Codec, shapes: Sequence[Shape], width: int) -> tuple[int, ...]:
+    """Bytes of each round of a vector's code, all its tensors together.
+
+    Small tensors may need fewer rounds than large ones: they are done first.
+
+    Parameters
+    ----------
+    codec : Codec
+    shapes : sequence of Shape
+        Tensors that the vector is made of; each has a code of its own.
+    width : int
+        Bytes of an element.
+    """
+    rounds = (codec.round_bytes(shape, width) for shape in shapes)
+    return tuple(sum(parts) for parts in zip_longest(*rounds, fillvalue=0))
 
 
 def elements(shape: Shape) -> int:

@@ -68,6 +68,21 @@ class ErrorFeedback(Codec):
         return self.codec.rounds
 
     @property
+    def merges(self) -> bool:
+        """As without."""
+        return self.codec.merges
+
+    @property
+    def sized(self) -> bool:
+        """As without."""
+        return self.codec.sized
+
+    @property
+    def samples(self) -> bool:
+        """As without."""
+        return self.codec.samples
+
+    @property
     def first(self) -> bool:
         """A rank remembers what it lost of its own vector."""
         return True
@@ -97,9 +112,9 @@ class ErrorFeedback(Codec):
         """As without."""
         return self.codec.wire_bytes(shape)
 
-    def round_bytes(self, shape: Shape) -> tuple[int, ...]:
+    def round_bytes(self, shape: Shape, width: int = 4) -> tuple[int, ...]:
         """As without."""
-        return self.codec.round_bytes(shape)
+        return self.codec.round_bytes(shape, width)
 
     def sum_rounds(self, x: Floats, state: State) -> Rounds:
         """Put in what is wanted and keep what of it did not get in."""

@@ -48,6 +48,7 @@ class PowerSgd(Carrier):
     combine = "linear"
     rounds = 2
     pieces = False
+    samples = False
     #: The products with M read it once each; P̂ is P read and written, orthogonalised in the cache (a few megabytes).
     #: Decoding writes the vector from the factors. Thin products are bound by memory: 2r operations for 4 bytes.
     cost = Cost(encode=Passes(1, 1), between=Passes(1, 2), decode=Passes(1, 1), add=Passes(2, 1))
@@ -104,10 +105,10 @@ class PowerSgd(Carrier):
         """Four bytes each."""
         return 4 * self.payload(shape)
 
-    def round_bytes(self, shape: Shape) -> tuple[int, ...]:
+    def round_bytes(self, shape: Shape, width: int = 4) -> tuple[int, ...]:
         """P, then Q; or the vector."""
         sides = self.sides(shape)
-        return (self.wire_bytes(shape),) if sides is None else tuple(4 * self.rank * side for side in sides)
+        return (width * elements(shape),) if sides is None else tuple(width * self.rank * side for side in sides)
 
     def rounds_in(self, x: Floats, state: State, wire: Cast) -> Rounds:
         """P, then Q, cast on the wire."""

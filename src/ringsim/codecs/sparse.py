@@ -90,6 +90,7 @@ class Threshold(Carrier):
     threshold: float
     combine = "sparsifier"
     pieces = False
+    sized = False
     #: One pass for the root mean square, one to collect; without top-k's selection. Decoding as for top-k.
     cost = replace(TopK.cost, encode=Passes(2, 1))
 

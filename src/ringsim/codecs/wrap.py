@@ -84,6 +84,21 @@ class Chain(Codec):
         return self.outer.rounds
 
     @property
+    def merges(self) -> bool:
+        """Never: a sum of values that `inner` has encoded is no such value, and encoding it again loses once more."""
+        return False
+
+    @property
+    def sized(self) -> bool:
+        """As `outer`."""
+        return self.outer.sized
+
+    @property
+    def samples(self) -> bool:
+        """As `outer`."""
+        return self.outer.samples
+
+    @property
     def first(self) -> bool:
         """As `outer`."""
         return self.outer.first
@@ -124,8 +139,9 @@ class Chain(Codec):
         floats = self.outer.payload(shape)
         return self.outer.wire_bytes(shape) - 4 * floats + self.inner.wire_bytes(floats)
 
-    def round_bytes(self, shape: Shape) -> tuple[int, ...]:
-        """Where several rounds are summed, each is floats and nothing else."""
+    def round_bytes(self, shape: Shape, width: int = 4) -> tuple[int, ...]:
+        """Where several rounds are summed, each is floats and nothing else; `inner` says what they are sent as."""
+        del width
         if self.rounds == 1:
             return (self.wire_bytes(shape),)
         return tuple(self.inner.wire_bytes(bytes // 4) for bytes in self.outer.round_bytes(shape))
@@ -153,29 +169,41 @@ def chain(*codecs: Codec) -> Chain:
     if len(codecs) < 2:
         raise CodecError(f"{spec}: a chain has two members, such as chain(topk:0.01,int8)")
     outer, inner, *more = codecs
-    if isinstance(outer, ErrorFeedback):
-        right = ",".join(codec.spec for codec in (outer.codec, inner, *more))
-        raise CodecError(
-            f"{spec}: error feedback must know what is lost in the end; write error_feedback(chain({right}))"
-        )
+    instead = f"write {_instead(outer, inner)}"
+    if isinstance(outer, ErrorFeedback) or isinstance(inner, ErrorFeedback):
+        raise CodecError(f"{spec}: error feedback must know what is lost in the end; {instead}")
     if not isinstance(outer, Carrier):
-        fits = isinstance(outer, Cast | Blockwise) and not isinstance(outer, Identity)
         raise CodecError(
-            f"{spec}: {outer.spec} leaves no floats to encode; begin with topk, threshold, randomk, dgc or powersgd, "
-            f"such as chain(topk:0.01,{outer.spec if fits else 'int8'})"
+            f"{spec}: {outer.spec} leaves no floats to encode, as topk, threshold, randomk, dgc and powersgd do; {instead}"
         )
-    if not isinstance(inner, Cast | Blockwise) or isinstance(inner, Identity):
+    if not _encodes_floats(inner):
         raise CodecError(
-            f"{spec}: {inner.spec} cannot encode what {outer.spec} leaves; follow it with one of fp16, bf16, fp8, int8, "
-            "int4, qsgd, terngrad or sign"
+            f"{spec}: {inner.spec} cannot encode what {outer.spec} leaves, as each one of fp16, bf16, fp8, int8, int4, "
+            f"qsgd, terngrad and sign can; {instead}"
         )
     if more:
-        raise CodecError(
-            f"{spec}: {inner.spec} leaves no floats to {more[0].spec}; write chain({outer.spec},{inner.spec})"
-        )
+        raise CodecError(f"{spec}: {inner.spec} leaves no floats to {more[0].spec}; {instead}")
     if isinstance(outer, PowerSgd) and inner.combine != "linear":
         raise CodecError(
-            f"{spec}: factors are summed as they are sent, and codes of {inner.spec} do not sum; "
-            f"write chain({outer.spec},fp16)"
+            f"{spec}: factors are summed as they are sent, and codes of {inner.spec} do not sum; {instead}"
         )
+    assert isinstance(inner, Cast | Blockwise)
     return Chain(outer, inner)
+
+
+def _encodes_floats(codec: Codec) -> bool:
+    """Whether a chain can end with it."""
+    return isinstance(codec, Cast | Blockwise) and not isinstance(codec, Identity)
+
+
+def _instead(outer: Codec, inner: Codec) -> str:
+    """The chain that comes nearest to what was asked for and can be made, as it is written."""
+    bare = [codec.codec if isinstance(codec, ErrorFeedback) else codec for codec in (outer, inner)]
+    carriers = [codec for codec in bare if isinstance(codec, Carrier)]
+    floats = [codec for codec in bare if _encodes_floats(codec)]
+    first = carriers[0].spec if carriers else "topk:0.01"
+    summed = bool(carriers) and isinstance(carriers[0], PowerSgd)
+    fit = [codec.spec for codec in floats if codec.combine == "linear" or not summed]
+    second = fit[0] if fit else "fp16" if summed else "int8"
+    feeds = any(isinstance(codec, ErrorFeedback) for codec in (outer, inner)) and not (carriers and carriers[0].first)
+    return f"error_feedback(chain({first},{second}))" if feeds else f"chain({first},{second})"

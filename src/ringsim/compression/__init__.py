@@ -4,12 +4,12 @@ An all-reduce with compression is a different collective, not a smaller number (
 """
 
 from dataclasses import replace
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 import numpy as np
 
 from ringsim.catalogue import GATHER
-from ringsim.codecs import Codec, CodecError, Shape
+from ringsim.codecs import Codec, CodecError, Shape, code_bytes, elements
 from ringsim.collectives import COLLECTIVES, Algorithm
 from ringsim.compression.growth import grown
 from ringsim.compression.rounds import behind
@@ -34,8 +34,13 @@ def refusal(codec: Codec, algorithm: Algorithm, name: str) -> str:
         return ""
     if algorithm.adds_in_switch and codec.combine != "linear":
         return (
-            f"a switch adds numbers and cannot decode {codec.spec}, a {codec.combine}; fp16, bf16 and powersgd:4 are sums, "
-            "and any algorithm that adds in cards will do"
+            f"a switch adds numbers and cannot decode {codec.spec}, a {codec.combine}; fp16, bf16, randomk:0.01 and powersgd:4 "
+            "are sums, and any algorithm that adds in cards will do"
+        )
+    if codec.combine == "sparsifier" and not codec.merges:
+        return (
+            f"values of {codec.spec} are rounded, and their sums would have to be rounded again on the way; "
+            f"{GATHER}ring and the like gather them, and topk alone can be merged"
         )
     return ""
 
@@ -81,8 +86,7 @@ def compressed(
     CodecError
         If the sum of a sparsifier's codes grows in too many steps.
     """
-    # Small tensors may need fewer rounds than large ones.
-    rounds = [sum(parts) for parts in zip_longest(*(codec.round_bytes(shape) for shape in shapes), fillvalue=0)]
+    rounds = code_bytes(codec, shapes, round(raw / sum(map(elements, shapes))))
     code = float(sum(rounds))
     gathers = not (schedule.begins == EVERYONE).all()
     ranks = schedule.ranks

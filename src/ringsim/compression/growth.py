@@ -16,7 +16,7 @@ from ringsim.gradients import sample
 from ringsim.program import Program
 from ringsim.schedule import Ints, Schedule, dependencies
 from ringsim.values.events import collect
-from ringsim.values.running import Block, Moves, run, vertices
+from ringsim.values.running import Arrived, Block, Moves, run, vertices
 
 Floats = NDArray[np.float64]
 
@@ -68,11 +68,17 @@ class Growth(NamedTuple):
     begin : int array, shape ``[rows]``
         Where the firings of each of a schedule's rows begin in `times`.
     times : float array
-        For each firing; then 1, and that of a sum over all ranks.
+        For each firing; then for each of them what is read and written where it is merged into what is there: both lists
+        and their union; then 1, and that of a sum over all ranks.
     """
 
     begin: Ints
     times: Floats
+
+    @property
+    def merging(self) -> Ints:
+        """Where it says what merging takes, as `begin`."""
+        return self.begin + (len(self.times) - 2) // 2
 
     @property
     def one(self) -> int:
@@ -87,42 +93,66 @@ class Growth(NamedTuple):
 
 def grown(schedule: Schedule, codec: Codec) -> Growth:
     """Count whose data each firing carries, and look up how long a union of so many is."""
-    begin, carried = _carried(schedule)
-    known = unions(codec, schedule.ranks)
-    times = np.interp(carried, np.arange(1, len(known) + 1), known)
-    return Growth(begin, np.concatenate([times, [1.0, known[-1]]]))
+    known = np.array(unions(codec, schedule.ranks))
+    sent, there, together = (
+        np.interp(of, np.arange(len(known) + 1), [0.0, *known]) for of in _contributors(schedule)
+    )  # fmt: skip
+    begin = np.cumsum(schedule.count) - schedule.count
+    return Growth(begin, np.concatenate([sent, sent + there + together, [1.0, known[-1]]]))
 
 
 @lru_cache(maxsize=4)
-def _carried(schedule: Schedule) -> tuple[Ints, Floats]:
-    """Where the firings of each row begin, and how many ranks' data each carries, on average over its units."""
+def _contributors(schedule: Schedule) -> Floats:
+    """How many ranks' data each firing carries, meets and makes together with it, on average over its units.
+
+    Returns
+    -------
+    array, shape ``[3, transfers]``
+        Of what overwrites, only the first.
+    """
     events = collect(schedule)
     room = Block(vertices(schedule), range(schedule.units))
     counts = np.zeros((len(room.vertices) * schedule.units, 1), np.int32)
     counts[: schedule.ranks * schedule.units] = 1
-    wire = _Count()
-    run(events, room, counts, wire)
-    event, sent = np.concatenate(wire.events), np.concatenate(wire.sent)
     begin = np.cumsum(schedule.count) - schedule.count
-    place = (begin[events.row] + events.firing)[event]
-    units = np.bincount(place, minlength=schedule.transfers)
-    return begin, np.bincount(place, sent, minlength=schedule.transfers) / np.maximum(units, 1)
+    wire = _Count(begin[events.row] + events.firing, schedule.transfers)
+    run(events, room, counts, wire)
+    return wire.total / np.maximum(wire.units, 1)
 
 
 class _Count:
-    """Takes note of what leaves with each firing."""
+    """Takes note of what leaves with each firing, and of what it meets.
 
-    def __init__(self) -> None:
-        self.events, self.sent = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+    Parameters
+    ----------
+    firing : int array, shape ``[events]``
+        Number of each event's firing among all.
+    firings : int
+    """
+
+    def __init__(self, firing: Ints, firings: int) -> None:
+        self.firing = firing
+        self.units, self.total = np.zeros(firings), np.zeros((3, firings))
 
     def send(self, flat: NDArray[np.int32], moves: Moves) -> NDArray[np.int32]:
         sent: NDArray[np.int32] = flat[moves.source]
-        self.events.append(moves.event)
-        self.sent.append(sent[:, 0])
+        firing = self.firing[moves.event]
+        np.add.at(self.units, firing, 1)
+        np.add.at(self.total[0], firing, sent[:, 0])
         return sent
 
-    def land(self, target: Ints, adds: NDArray[np.bool_], parked: NDArray[np.bool_]) -> None:
-        pass
+    def land(self, flat: NDArray[np.int32], arrived: Arrived) -> None:
+        # Several that come to one place are merged one after the other: each meets those before it.
+        adds = np.flatnonzero(arrived.adds)
+        order = adds[np.lexsort((arrived.turn[adds], arrived.target[adds]))]
+        target, sent = arrived.target[order], arrived.sent[order, 0].astype(np.int64)
+        ends = np.flatnonzero(np.diff(target, append=-1))
+        reached = np.cumsum(sent)
+        behind = np.repeat(reached[ends], np.diff(ends, prepend=-1)) - reached
+        together = flat[target, 0] - behind
+        firing = self.firing[arrived.event[order]]
+        np.add.at(self.total[1], firing, together - sent)
+        np.add.at(self.total[2], firing, together)
 
 
 def varied(program: Program, begin: Ints, times: Floats, fixed: Floats, least: Floats) -> Program:

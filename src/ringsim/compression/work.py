@@ -19,8 +19,8 @@ from ringsim.schedule import Ints, Schedule
 #: A part of the vector that is none.
 NOTHING = 1e-9
 
-#: Two lists of indices and values become one: both are read, and the longer one is written.
-MERGE = Passes(code=3)
+#: Two lists of indices and values become one: how long the three are is a matter of growth.
+MERGE = Passes(code=1)
 
 
 class Sizes(NamedTuple):
@@ -181,7 +181,7 @@ class Worker:
 def linear(worker: Worker, codec: Codec) -> None:
     """Encode and decode around sums of codes, piece by piece where the codec can."""
     cost, sizes = codec.cost, worker.sizes
-    if not codec.pieces or codec.first:
+    if codec.whole:
         if sizes.of(cost.encode):
             worker.before(cost.encode, sizes)
         worker.at_the_end(cost.decode, sizes)
@@ -194,10 +194,10 @@ def linear(worker: Worker, codec: Codec) -> None:
 def quantiser(worker: Worker, codec: Codec) -> None:
     """Decode, add and encode wherever something is added; pass codes on as they are."""
     cost = codec.hop.cost
-    if codec.first:
+    if codec.whole:
         worker.before(codec.cost.encode, worker.sizes)
     worker.add(cost.add)
-    worker.encode(cost.encode, own_too=not codec.first)
+    worker.encode(cost.encode, own_too=not codec.whole)
     worker.keep(cost.decode)
     done = worker.decode(cost.decode).done
     if done.any():
@@ -222,7 +222,7 @@ def merged(worker: Worker, codec: Codec, growth: Growth, least: Floats) -> Progr
     share = cost.decode.raw * sizes.raw / (sizes.of(cost.decode) or 1.0)
     begin = np.full(program.rows, growth.one)
     begin[: schedule.rows] = growth.begin
-    begin[added] = growth.begin[adding]
+    begin[added] = growth.merging[adding]
     begin[decoding.rows] = growth.begin[decoding.like] + schedule.reduces[decoding.like]
     begin[rest] = growth.all
     for rows in (decoding.rows, rest):

@@ -1,7 +1,10 @@
-"""How true the sums of plans are that have a codec: found out once for each algorithm and order of ranks, and kept."""
+"""How true the sums of plans are that have a codec: found out once for each algorithm and order of ranks, and kept.
+
+Channels and pieces change nothing about it, and of long vectors the same sample is summed whatever their size.
+"""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ringsim import fidelity
@@ -11,7 +14,7 @@ from ringsim.tune.store import Store
 
 
 def measured(found: Sequence[Tuned], orders: Sequence[Order], inputs: dict[str, Any], store: Store) -> list[Tuned]:
-    """Say how true the sums of the best plans are; that does not depend on the size, nor on channels and pieces.
+    """Say how true the sums of the best plans are.
 
     Parameters
     ----------
@@ -22,27 +25,28 @@ def measured(found: Sequence[Tuned], orders: Sequence[Order], inputs: dict[str, 
         What the answers depend on, but the size: what is kept is kept under it.
     store : Store
     """
-    known: dict[tuple[str, str], tuple[float | None, bool | None]] = {}
+    known: dict[tuple[str, str, int], fidelity.Fidelity | None] = {}
     true = []
     for tuned in found:
-        best = tuned.best
-        way = best.case.algorithm, best.case.placement
-        if best.case.compress:
-            known[way] = known.get(way) or _true(best.case, orders, inputs, store)
-            best = replace(best, error=known[way][0], agree=known[way][1])
+        best, case = tuned.best, tuned.best.case
+        if case.compress:
+            way = case.algorithm, case.placement, min(case.count, fidelity.LONGEST + 1)
+            if way not in known:
+                known[way] = _true(case, way, orders, inputs, store)
+            best = fidelity.told(best, known[way])
         true.append(replace(tuned, best=best, tried=(best, *tuned.tried[1:])))
     return true
 
 
 def _true(
-    case: Case, orders: Sequence[Order], inputs: dict[str, Any], store: Store
-) -> tuple[float | None, bool | None]:
-    """Error of the sum, and whether all ranks end with the same; None where that would take long to find out."""
-    key = inputs | {"error": [case.algorithm, case.placement]}
+    case: Case, way: tuple[str, str, int], orders: Sequence[Order], inputs: dict[str, Any], store: Store
+) -> fidelity.Fidelity | None:
+    """What was found of the sum; None where that would take long."""
+    key = inputs | {"error": list(way)}
     kept = store.get(key)
     if kept is None:
         topology = next(order for order in orders if order.name == case.placement).track.topology
         found = fidelity.measure(case, topology)
-        kept = [None, None] if found is None else [found.error, found.agree]
+        kept = [] if found is None else asdict(found)
         store.put(key, kept)
-    return kept[0], kept[1]
+    return fidelity.Fidelity(**kept) if kept else None

@@ -18,7 +18,7 @@ from ringsim.codecs import Codec, CodecError, Floats, State
 from ringsim.schedule import EVERYONE, Ints, Schedule
 from ringsim.values.errors import ValuesError
 from ringsim.values.events import collect
-from ringsim.values.running import Block, Moves, Wire, execute, run, vertices
+from ringsim.values.running import Arrived, Block, Moves, Wire, execute, run, vertices
 from ringsim.values.waits import Bools
 
 #: Training asks for the same schedule at every step.
@@ -82,16 +82,16 @@ def all_reduce(
                 payload = rounds.send(_sums(cut.of(payload.shape[1]), payload))
             except StopIteration as end:
                 return end.value.total, end.value.state
-    if gathers or codec.first or codec.combine == "sparsifier":
+    if gathers or codec.whole or codec.combine == "sparsifier":
         code, state = codec.encode(vectors, state)
         vectors = codec.decode(code)
     if gathers:
         return _gathered(schedule, vectors), state
     if codec.combine == "sparsifier":
         return _sums(cut, vectors), state
-    # What a rank has encoded already, with what it remembers, is sent as it is.
-    sums, _ = _requantised(cut, vectors, codec.hop, state, encoded=codec.first)
-    return sums, replace(state, step=state.step + (not codec.first))
+    # What a rank has encoded already, as a whole or with what it remembers, is sent as it is.
+    sums, _ = _requantised(cut, vectors, codec.hop, state, encoded=codec.whole)
+    return sums, replace(state, step=state.step + (not codec.whole))
 
 
 class Cut(NamedTuple):
@@ -192,12 +192,13 @@ class _Coded:
             self.kept[fresh] += keeps[fresh]
         return flat[source]
 
-    def land(self, target: Ints, adds: Bools, parked: Bools) -> None:
+    def land(self, flat: NDArray[Any], arrived: Arrived) -> None:
+        target, adds = arrived.target, arrived.adds
         self.added += np.bincount(target[adds], minlength=len(self.added))
         self.copied += np.bincount(target[~adds], minlength=len(self.copied))
         self.coded[target[~adds]] = True
         self.coded[target[adds]] = False
-        self.shared[target] = parked
+        self.shared[target] = arrived.parked
 
     def settle(self, flat: NDArray[Any], units: int) -> None:
         """Let those who have added a sum up themselves, but have sent it to nobody, go on with its code as well."""

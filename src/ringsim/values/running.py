@@ -17,8 +17,9 @@ from ringsim.values.waits import Bools
 
 
 class Arrived(NamedTuple):
-    """What is written in one wave: places, values, whether they add, in which order, and whether they were parked."""
+    """What is written in one wave: by which events, where, values, whether they add, in which order, and if from a park."""
 
+    event: Ints
     target: Ints
     sent: NDArray[Any]
     adds: Bools
@@ -33,8 +34,8 @@ class Wire(Protocol):
         """Values that leave their places, shape ``[moves, width]``; may change what is there."""
         ...
 
-    def land(self, target: Ints, adds: Bools, parked: Bools) -> None:
-        """Take note that something has been written to these places, and how."""
+    def land(self, flat: NDArray[Any], arrived: Arrived) -> None:
+        """Take note of what has been written, and how."""
         ...
 
 
@@ -151,7 +152,7 @@ def run(events: Events, room: Room, flat: NDArray[Any], wire: Wire | None = None
         row = events.row[moves.event]
         sent = flat[moves.source] if wire is None else wire.send(flat, moves)
         arrived = Arrived(
-            moves.target, sent, moves.adds, np.where(moves.parked, schedule.source[row], row), moves.parked
+            moves.event, moves.target, sent, moves.adds, np.where(moves.parked, schedule.source[row], row), moves.parked
         )
         if parks:
             lands = events.wave[events.writer[moves.event]]
@@ -161,7 +162,7 @@ def run(events: Events, room: Room, flat: NDArray[Any], wire: Wire | None = None
             if wave not in later:
                 continue
             arrived = Arrived(*(np.concatenate(part) for part in zip(*later.pop(wave), strict=True)))
-        target, sent, adds, turn, parked = arrived
+        _, target, sent, adds, turn, parked = arrived
         flat[target[~adds]] = sent[~adds]
         target, sent, turn = target[adds], sent[adds], turn[adds]
         if parked.any():
@@ -177,7 +178,7 @@ def run(events: Events, room: Room, flat: NDArray[Any], wire: Wire | None = None
         else:
             _add(flat, target, sent, turn)
         if wire is not None:
-            wire.land(arrived.target, arrived.adds, arrived.parked)
+            wire.land(flat, arrived)
 
 
 def _add(flat: NDArray[Any], place: Ints, sent: NDArray[Any], turn: Ints) -> None:

@@ -54,8 +54,8 @@ LARGEST = 100_000_000
 #: Places in the state of a run; 0 and 1 are where its lists begin.
 LISTED, FIRED, VAIN = 2, 4, 5
 
-#: Firings between two looks at the clock.
-PAUSE = 400_000
+#: Firings between two looks at the clock: a second at most, where each of them changes the rates of thousands.
+PAUSE = 20_000
 
 
 def simulate(
