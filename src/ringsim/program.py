@@ -144,7 +144,10 @@ def price(
     row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
     on_the_way = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
     inside = inside_nodes(schedule, topology)
-    step = np.where(inside, protocol.step_scale_up, protocol.step_network)
+    # A channel's thread block is busy with a slice for a while, and that is what the slice's software step is spent on.
+    channels = inside & (allotted and protocol.share == "reserved")
+    busy = np.where(channels, protocol.slice_overhead, 0.0)
+    step = np.where(inside, np.maximum(0.0, protocol.step_scale_up - busy), protocol.step_network)
 
     bandwidth = topology.bandwidth
     limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network)
@@ -184,7 +187,7 @@ def price(
         reduces=schedule.reduces,
         latency=latency,
         work=message / protocol.reduce_bandwidth,
-        overhead=np.where(joins, 0.0, protocol.send_overhead),
+        overhead=np.where(joins, 0.0, protocol.send_overhead + busy),
         cap=cap,
         after=schedule.after,
         dep_offsets=schedule.dep_offsets,

@@ -133,7 +133,9 @@ def _parts(program: Program, rows: Rows, topology: Topology, protocol: Protocol,
     latency = np.where(delivered, program.latency[row], 0.0)
     work = np.where(delivered & (path.firing < program.reduces[row]), program.work[row], 0.0)
     inside = inside_nodes(rows.schedule, topology)[rows.row[row]]
-    step = np.where(delivered & sends, np.where(inside, protocol.step_scale_up, protocol.step_network), 0.0)
+    # What of a step runs while the channel is busy with the slice anyway counts as that.
+    software = np.maximum(0.0, protocol.step_scale_up - (overhead - protocol.send_overhead))
+    step = np.where(delivered & sends, np.where(inside, software, protocol.step_network), 0.0)
     moving = np.where(sends | works, path.end - path.begin - overhead - latency - work, 0.0)
     waiting = moving - program.bytes[row] / rate
     waiting[waiting <= EQUAL * path.end] = 0.0  # what is left is the rounding of the two times

@@ -37,6 +37,8 @@ class Protocol:
         second on the wire; infinity for no limit.
     send_overhead : float
         Seconds for which a card is busy with each message it sends.
+    slice_overhead : float
+        Seconds for which a channel inside a node is busy with each slice, beside sending it; its step runs meanwhile.
     message_gap : float
         Seconds between two messages that a card sends to other nodes, at least.
     reduce_bandwidth : float
@@ -54,6 +56,7 @@ class Protocol:
     limit_scale_up: float = math.inf
     limit_network: float = math.inf
     send_overhead: float = 0.0
+    slice_overhead: float = 0.0
     message_gap: float = 0.0
     reduce_bandwidth: float = math.inf
 
