@@ -316,6 +316,7 @@ def test_a_channel_that_is_busy_with_slices_is_the_sender_s_overhead() -> None:
     assert subject.path.taking("sender's overhead") == pytest.approx(4 * 5.2e-6)
     assert subject.path.taking("sending") == pytest.approx(4e-6)
     assert subject.path.taking("software steps") == pytest.approx(0.0, abs=1e-18)
+    assert subject.path.taking("copying out") == pytest.approx(480_000 / 960e9)
     assert subject.path.total.sum() == pytest.approx(subject.time_us * 1e-6, rel=1e-9)
     longer = subject_of(replace(subject.question, changes=("protocol.Simple.step_scale_up=9.2us",)))
     assert longer.path.taking("software steps") > 0

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from ringsim import fabric, topology
+from ringsim.collectives import COLLECTIVES
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import tree
-from ringsim.engines import run
+from ringsim.engines import EngineName, run
 from ringsim.fabric import Protocol
 from ringsim.program import price
 
@@ -201,3 +202,39 @@ def test_only_channels_inside_nodes_are_kept_busy() -> None:
     inside = ring(two, 8, 2).source // 8 == ring(two, 8, 2).target // 8
     assert (program.overhead == np.where(inside, 5e-6, 0.0)).all()
     assert program.wire_bytes == pytest.approx(2 * 15 * 1e6)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_the_last_chunk_is_copied_out(engine: EngineName) -> None:
+    """Two cards, as above, and the chunk of 480,000 bytes at 960 GB/s: 0.5 us more, on one channel or on two."""
+    cluster = topology.build(fabric.load("nvlink3"), 2)
+    protocol = Protocol(
+        "Simple", 8.4e-6, 3.375e-6, 0.0, 1.0, 2, "reserved", slice_overhead=5.2e-6, copy_bandwidth=960e9
+    )
+    for channels in (1, 2):
+        for slices in (1, 2, 4):
+            schedule = ring(cluster, channels, slices)
+            program = price(schedule, cluster, protocol, 960_000, slices=slices)
+            without = price(schedule, cluster, replace(protocol, copy_bandwidth=inf), 960_000, slices=slices)
+            assert without.closing is None
+            assert run(program, engine).time == pytest.approx(run(without, engine).time + 0.5e-6, rel=EXACT)
+        assert run(
+            price(ring(cluster, channels, 2), cluster, protocol, 960_000, slices=2), engine
+        ).time == pytest.approx(33.725e-6, rel=EXACT)
+
+
+def test_who_passes_on_or_adds_up_copies_nothing_out() -> None:
+    """A tree's sums go up without; what comes down is copied out chunk by chunk. A reduce-scatter ends with a sum."""
+    cluster, _, _ = flat(8)
+    protocol = Protocol("Simple", 0.0, 1e-6, 0.0, 1.0, 1, "reserved", copy_bandwidth=100e9)
+    schedule = tree(cluster, 4, 5)
+    program = price(schedule, cluster, protocol, 2e6)
+    up = schedule.reduces == schedule.count
+    assert up.sum() == (~up).sum() > 0
+    assert program.closing is not None
+    # A chunk of 2 MB / 4 trees / 5, at a quarter of 100 GB/s.
+    assert program.closing == pytest.approx(np.where(up, 0.0, 1e5 / 25e9))
+    scattered = price(COLLECTIVES["reduce-scatter"]["ring"].build(cluster, 8, 2), cluster, protocol, 2e6, slices=2)
+    assert scattered.closing is not None
+    assert not scattered.closing.any()
+    assert (price(schedule, cluster, protocol, 2e6, allotted=False).closing == 0.0).all()

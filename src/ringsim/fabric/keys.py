@@ -268,6 +268,7 @@ PROTOCOL_KEYS: dict[str, Kind] = {
     "slice_overhead": Kind(_time, default="0us"),
     "message_gap": Kind(_time, default="0us"),
     "reduce_bandwidth": Kind(_limit, default="inf"),
+    "copy_bandwidth": Kind(_limit, default="inf"),
 }
 
 PROTOCOL_NAME = re.compile(r"[A-Za-z0-9_-]+")

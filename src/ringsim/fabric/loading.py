@@ -281,4 +281,5 @@ def _protocol(name: str, values: Mapping[str, Value]) -> Protocol:
         slice_overhead=number(values, "slice_overhead"),
         message_gap=number(values, "message_gap"),
         reduce_bandwidth=number(values, "reduce_bandwidth"),
+        copy_bandwidth=number(values, "copy_bandwidth"),
     )

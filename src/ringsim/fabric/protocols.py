@@ -43,6 +43,9 @@ class Protocol:
         Seconds between two messages that a card sends to other nodes, at least.
     reduce_bandwidth : float
         Rate at which arriving data is added, bytes per second; infinity if it is hidden.
+    copy_bandwidth : float
+        Rate at which all channels of a card together copy the last chunk out of their buffers, inside a node, bytes per
+        second; infinity if it is hidden.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Protocol:
     slice_overhead: float = 0.0
     message_gap: float = 0.0
     reduce_bandwidth: float = math.inf
+    copy_bandwidth: float = math.inf
 
 
 @dataclass(frozen=True)
