@@ -310,6 +310,19 @@ def test_overheads_and_reducing_have_parts_of_their_own(subjects: list[Subject])
     assert subject.path.taking("reducing") > 0
 
 
+def test_a_channel_that_is_busy_with_slices_is_the_sender_s_overhead() -> None:
+    """Two cards, two steps of two slices: the path is all sending and overhead, and the step runs meanwhile."""
+    subject = subject_of(Question("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple"))
+    assert subject.path.taking("sender's overhead") == pytest.approx(4 * 5.2e-6)
+    assert subject.path.taking("sending") == pytest.approx(4e-6)
+    assert subject.path.taking("software steps") == pytest.approx(0.0, abs=1e-18)
+    assert subject.path.taking("copying out") == pytest.approx(480_000 / 960e9)
+    assert subject.path.total.sum() == pytest.approx(subject.time_us * 1e-6, rel=1e-9)
+    longer = subject_of(replace(subject.question, changes=("protocol.Simple.step_scale_up=9.2us",)))
+    assert longer.path.taking("software steps") > 0
+    assert longer.path.total.sum() == pytest.approx(longer.time_us * 1e-6, rel=1e-9)
+
+
 def test_whoever_waits_for_a_message_sees_only_what_the_gap_is_longer_than_its_way() -> None:
     """Two cards in two nodes, two messages each, one after the other; a way takes 8.5us."""
 

@@ -819,6 +819,8 @@ def test_fingerprint_sees_every_number_and_kind(write):
             f"protocol.{name}.limit_scale_up=50GB/s",
             f"protocol.{name}.limit_network=50GB/s",
             f"protocol.{name}.send_overhead=50us",
+            f"protocol.{name}.slice_overhead=50us",
+            f"protocol.{name}.copy_bandwidth=50GB/s",
             f"protocol.{name}.message_gap=50us",
             f"protocol.{name}.reduce_bandwidth=50GB/s",
         ]
@@ -955,9 +957,42 @@ def test_super_nodes():
     assert limits == [564e9, 282e9], "llMaxBws of Blackwell"
 
 
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [("5", "needs a unit"), ("-1us", "-1us"), ("5us/s", "5us/s"), ("5GB/s", "5GB/s"), ("inf", "inf")],
+)
+def test_a_slice_overhead_is_a_time(value, part):
+    said = message(load, "nvlink4", changes=[f"protocol.Simple.slice_overhead={value}"])
+    assert "protocol.Simple.slice_overhead" in said
+    assert part in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("value", ["5", "-1GB/s", "0GB/s", "5us", "none"])
+def test_a_copy_bandwidth_is_a_rate(value):
+    said = message(load, "nvlink4", changes=[f"protocol.Simple.copy_bandwidth={value}"])
+    assert f"protocol.Simple.copy_bandwidth = {value}: " in said
+    assert "\n" not in said
+
+
+def test_a_thread_block_copies_at_the_same_rate_on_every_nccl_fabric():
+    for name in NCCL_LIKE:
+        channels = 32 if name == "nvlink5" else 24
+        assert load(name).protocol("Simple", "ring").copy_bandwidth == channels * 40e9
+        assert load(name).protocol("LL128", "ring").copy_bandwidth == math.inf
+
+
+def test_a_slice_overhead_is_of_simple_alone_on_every_nccl_fabric():
+    for name in SHIPPED:
+        for protocol in load(name).protocols:
+            expected = 5.2e-6 if protocol == "Simple" else 0.0
+            assert load(name).protocol(protocol, "ring").slice_overhead == pytest.approx(expected, rel=1e-12)
+
+
 def test_fingerprints_of_older_files_stay():
     """Results are kept by them; a new key that nobody states must not make them worthless."""
     before = [f"protocol.{name}.message_gap=0us" for name in ("LL", "LL128", "Simple")]
+    before += ["protocol.Simple.slice_overhead=0us", "protocol.Simple.copy_bandwidth=inf"]
     assert load("hccs", changes=["protocol.hccl.message_gap=0us"]).fingerprint().startswith("47431698dcc2cd95")
     assert load("nvlink3", changes=before).fingerprint().startswith("80ad52a58c49")
 

@@ -415,3 +415,19 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, loaded: set[str]) -> N
     look = f"{code}; import sys; print(*({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", look], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == loaded
+
+
+def test_the_floor_counts_what_keeps_a_channel_busy() -> None:
+    """Two cards, four slices of 1 us and 5.2 us busy each, and 0.5 us of copying: all but the last 25 ns of link."""
+    result = ringsim.run("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple")
+    assert result.floor_us == pytest.approx(8.4 + 4 * 6.2 + 0.5, rel=1e-9)
+    assert result.time_us == pytest.approx(result.floor_us + 0.025, rel=1e-9)
+
+
+@pytest.mark.parametrize("codec", ["bf16", "int8", "topk:0.01"])
+def test_with_a_codec_decoding_is_the_copy_out(codec: str) -> None:
+    question = Question("nvlink4", 8, size="16M", algorithm="ring", protocol="Simple")
+    assert answer(question).program().closing is not None
+    program = answer(replace(question, compress=codec)).program()
+    assert program.closing is None
+    assert program.overhead.any()

@@ -271,7 +271,10 @@ def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -
     with timer("route and price"):
         protocol = constants(topology.fabric, case.protocol, case.algorithm)
         if not case.compress:
-            return price(schedule, topology, protocol, case.bytes, allotted=algorithm.allotted, routes=routes)
+            slices = case.pieces if algorithm.piece == "slices" else 1
+            return price(
+                schedule, topology, protocol, case.bytes, allotted=algorithm.allotted, slices=slices, routes=routes
+            )
         tensors, codec = (case.count,) if not case.model else shapes(case.model), parse(case.compress)
         if codec.combine == "sparsifier" and not case.algorithm.startswith(GATHER):
             memory.check_growing(schedule)
@@ -298,7 +301,10 @@ def _codec_time(program: Program) -> float:
 
 
 def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:
-    """Start-up and busiest sender or link, in seconds; the latter alone; and its kind of link."""
+    """Start-up and busiest sender or link, in seconds; the latter alone; and its kind of link.
+
+    A sender's overheads and its closing copy count in the first: they take their time without keeping a link busy.
+    """
     load = program.load() / program.bandwidth
     link = int(load.argmax())
     sending = program.bytes * program.count / program.top_rate()
@@ -309,10 +315,12 @@ def _floor(program: Program, topology: Topology) -> tuple[float, float, str]:
         users = np.bincount(program.route_links, minlength=len(program.bandwidth))
         link = int(hops[(program.bandwidth[hops] / users[hops]).argmin()])
     busy = max(float(sending[row]), float(load.max()))
+    own = program.finished(sending + program.overhead * program.count)
+    least = program.startup + max(busy, float(own.max()))
     if program.memory is not None and link >= program.memory:
-        return program.startup + busy, busy, MEMORY
+        return least, busy, MEMORY
     if link >= topology.links:
         # A limit that the rows of a card share: name the first real link on the way of one of them.
         limited = int(program.row_of_hop()[int((program.route_links == link).argmax())])
         link = int(program.route_links[program.route_offsets[limited]])
-    return program.startup + busy, busy, LINK_KINDS[topology.kind[link]]
+    return least, busy, LINK_KINDS[topology.kind[link]]

@@ -3,6 +3,7 @@
 Engines see nothing but this. Bytes, seconds and bytes per second; no card, no fabric, no algorithm.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,8 @@ class Program:
         Before anything moves.
     padding : float array or None
         Part of `bytes` that only keeps the sender busy; None for none.
+    closing : float array, seconds, or None
+        Between a row's last delivery and its being finished: copying the last chunk out of a buffer. None for nothing.
     memory : int or None
         The first of the links that stand for cards' memories, through which codecs work; None where none does.
     """
@@ -70,6 +73,7 @@ class Program:
     dep_lag: Ints
     startup: float = 0.0
     padding: Floats | None = None
+    closing: Floats | None = None
     memory: int | None = None
 
     @property
@@ -97,6 +101,10 @@ class Program:
         total = (self.bytes * self.count)[self.row_of_hop()]
         return np.bincount(self.route_links, weights=total, minlength=len(self.bandwidth)).astype(np.float64)
 
+    def finished(self, delivered: Floats) -> Floats:
+        """When each row is finished, from when its last firing was delivered; seconds, shape ``[rows]`` both."""
+        return delivered if self.closing is None else delivered + self.closing
+
     def top_rate(self) -> Floats:
         """Rate of each row when it is alone, bytes/s: the least of its cap and its links."""
         return _top_rate(self.cap, self.route_offsets, self.route_links, self.bandwidth)
@@ -121,6 +129,7 @@ def price(
     payload: float,
     *,
     allotted: bool = True,
+    slices: int = 1,
     routes: Routes | None = None,
 ) -> Program:
     """Route every row and give it its costs.
@@ -136,6 +145,8 @@ def price(
         1,024 cards travel as 1,024 chunks of 1/128 byte rather than as padding.
     allotted : bool
         Whether a library that divides scale-up links among its channels does so for this algorithm.
+    slices : int
+        Firings that make up a chunk.
     routes : Routes or None
         From `route`, where the same schedule is priced more than once.
     """
@@ -144,7 +155,10 @@ def price(
     row_of_hop = np.repeat(np.arange(schedule.rows), np.diff(offsets))
     on_the_way = np.bincount(row_of_hop, weights=topology.latency[links], minlength=schedule.rows)
     inside = inside_nodes(schedule, topology)
-    step = np.where(inside, protocol.step_scale_up, protocol.step_network)
+    # A channel's thread block is busy with a slice for a while, and that is what the slice's software step is spent on.
+    channels = inside & (allotted and protocol.share == "reserved")
+    busy = np.where(channels, protocol.slice_overhead, 0.0)
+    step = np.where(inside, np.maximum(0.0, protocol.step_scale_up - busy), protocol.step_network)
 
     bandwidth = topology.bandwidth
     limit = np.where(inside, protocol.limit_scale_up, protocol.limit_network)
@@ -175,6 +189,10 @@ def price(
         # The gap keeps the sender busy; what was sent arrives as soon as it would without it.
         latency = np.maximum(0.0, latency - padding / rate)
         sent = sent + padding
+    closing = None
+    if math.isfinite(protocol.copy_bandwidth):
+        copies = channels & ~joins & (schedule.count > schedule.reduces)
+        closing = np.where(copies, slices * message * schedule.channels / protocol.copy_bandwidth, 0.0)
     return Program(
         bandwidth=bandwidth,
         route_offsets=offsets,
@@ -184,7 +202,7 @@ def price(
         reduces=schedule.reduces,
         latency=latency,
         work=message / protocol.reduce_bandwidth,
-        overhead=np.where(joins, 0.0, protocol.send_overhead),
+        overhead=np.where(joins, 0.0, protocol.send_overhead + busy),
         cap=cap,
         after=schedule.after,
         dep_offsets=schedule.dep_offsets,
@@ -192,6 +210,7 @@ def price(
         dep_lag=schedule.dep_lag,
         startup=protocol.startup,
         padding=padding,
+        closing=closing,
     )
 
 

@@ -19,7 +19,7 @@ class Trace:
     left : float array
         Its last firing has left the sender.
     finish : float array
-        The latest of its firings has been delivered (and reduced).
+        The latest of its firings has been delivered (and reduced, or copied out of its buffer).
     simulated, jumped : int
         Firings that were worked out one by one, and firings that the steady state carried over. What is missing to
         all of them are firings of rows for which a row in the same situation stood in.
@@ -39,5 +39,5 @@ class Trace:
 
     @property
     def time(self) -> float:
-        """Seconds until the last delivery."""
+        """Seconds until the last row is finished."""
         return float(self.finish.max())

@@ -1,13 +1,16 @@
 """Law: on uniform clusters the simulated times are the textbook's, to the last digits."""
 
+from dataclasses import replace
 from math import inf
 
+import numpy as np
 import pytest
 
 from ringsim import fabric, topology
+from ringsim.collectives import COLLECTIVES
 from ringsim.collectives.ring import ring
 from ringsim.collectives.tree import tree
-from ringsim.engines import run
+from ringsim.engines import EngineName, run
 from ringsim.fabric import Protocol
 from ringsim.program import price
 
@@ -136,3 +139,102 @@ def test_send_overhead_is_paid_before_every_firing() -> None:
     protocol = Protocol("o", 0.0, 1e-6, 0.0, 1.0, 1, "max-min", send_overhead=2e-6)
     expected = 2 * 7 * (2e-6 + alpha + 2**20 / (8 * rate))
     assert run(price(ring(cluster, 1, 1), cluster, protocol, 2**20)).time == pytest.approx(expected, rel=EXACT)
+
+
+def channel(slices: int, overhead: float, *, step: float = 1e-6, share: str = "reserved") -> Protocol:
+    """A protocol of which a slice keeps its channel busy."""
+    return Protocol("Simple", 5e-6, step, 0.0, 1.0, slices, share, slice_overhead=overhead)
+
+
+@pytest.mark.parametrize("jump", [True, False])
+@pytest.mark.parametrize("overhead", [0.3e-6, 1e-6, 5.2e-6])
+@pytest.mark.parametrize(("slices", "size"), [(1, 2**20), (2, 8), (2, 2**20), (2, 2**30), (3, 2**26)])
+def test_a_slice_keeps_its_channel_busy(slices: int, size: int, overhead: float, jump: bool) -> None:
+    """A slice of b bytes occupies its channel for tau = o + b/B and is there after max(o, step) + b/B + link latency.
+
+    So a step of the ring takes max(s·tau, max(o, step) + b/B + latency), and the last slice of the last step arrives s − 1
+    slices after its first: T = base + (s−1)·tau + (2p−3)·max(s·tau, way) + way. Eight channels side by side have an eighth
+    of the bytes and of the rate each.
+    """
+    cluster, rate, alpha = flat(8)
+    sending, link = size / (8 * slices * rate), alpha - PROTOCOL.step_scale_up
+    tau, way = overhead + sending, max(overhead, 1e-6) + sending + link
+    expected = 5e-6 + (slices - 1) * tau + 13 * max(slices * tau, way) + way
+    for channels in (1, 8):
+        program = price(ring(cluster, channels, slices), cluster, channel(slices, overhead), size)
+        assert run(program, jump=jump).time == pytest.approx(expected, rel=EXACT)
+
+
+def test_a_slice_keeps_its_channel_busy_in_numbers() -> None:
+    """Two cards, a chunk of 480,000 bytes in two slices at 240 GB/s: 1 us to send, 5.2 us busy, 25 ns of link.
+
+    2 steps of 2 x 6.2 us, 8.4 us before and the last slice's link after: 8.4 + 4 x 6.2 + 0.025 us.
+    """
+    cluster = topology.build(fabric.load("nvlink3"), 2)
+    protocol = Protocol("Simple", 8.4e-6, 3.375e-6, 0.0, 1.0, 2, "reserved", slice_overhead=5.2e-6)
+    for engine in ("compiled", "reference"):
+        time = run(price(ring(cluster, 2, 2), cluster, protocol, 960_000), engine).time
+        assert time == pytest.approx(33.225e-6, rel=EXACT)
+
+
+def test_a_chunk_of_a_tree_keeps_its_channel_busy() -> None:
+    """T = base + 2(n−1)·(max(o, step) + t + latency) + (C−1)·(o + t), with half of a link for each row."""
+    cluster, rate, alpha = flat(8)
+    t, link = 2**24 / (7 * rate / 2), alpha - PROTOCOL.step_scale_up
+    expected = 5e-6 + 14 * (5.2e-6 + t + link) + 6 * (5.2e-6 + t)
+    assert run(price(tree(cluster, 1, 7), cluster, channel(1, 5.2e-6), 2**24)).time == pytest.approx(
+        expected, rel=EXACT
+    )
+
+
+def test_only_channels_inside_nodes_are_kept_busy() -> None:
+    """Not rows that share links fairly, not those of algorithms without channels, not those between nodes, no joins."""
+    cluster, _, _ = flat(8)
+    schedule = ring(cluster, 8, 2)
+    assert (price(schedule, cluster, channel(2, 5e-6), 1e6).overhead == 5e-6).all()
+    for protocol, allotted in ((channel(2, 5e-6, share="max-min"), True), (channel(2, 5e-6), False)):
+        without = replace(protocol, slice_overhead=0.0)
+        free, plain = (price(schedule, cluster, one, 1e6, allotted=allotted) for one in (protocol, without))
+        assert not free.overhead.any()
+        assert (free.latency == plain.latency).all()
+    two = topology.build(fabric.load("nvlink3"), 16)
+    program = price(ring(two, 8, 2), two, channel(2, 5e-6), 1e6)
+    inside = ring(two, 8, 2).source // 8 == ring(two, 8, 2).target // 8
+    assert (program.overhead == np.where(inside, 5e-6, 0.0)).all()
+    assert program.wire_bytes == pytest.approx(2 * 15 * 1e6)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_the_last_chunk_is_copied_out(engine: EngineName) -> None:
+    """Two cards, as above, and the chunk of 480,000 bytes at 960 GB/s: 0.5 us more, on one channel or on two."""
+    cluster = topology.build(fabric.load("nvlink3"), 2)
+    protocol = Protocol(
+        "Simple", 8.4e-6, 3.375e-6, 0.0, 1.0, 2, "reserved", slice_overhead=5.2e-6, copy_bandwidth=960e9
+    )
+    for channels in (1, 2):
+        for slices in (1, 2, 4):
+            schedule = ring(cluster, channels, slices)
+            program = price(schedule, cluster, protocol, 960_000, slices=slices)
+            without = price(schedule, cluster, replace(protocol, copy_bandwidth=inf), 960_000, slices=slices)
+            assert without.closing is None
+            assert run(program, engine).time == pytest.approx(run(without, engine).time + 0.5e-6, rel=EXACT)
+        assert run(
+            price(ring(cluster, channels, 2), cluster, protocol, 960_000, slices=2), engine
+        ).time == pytest.approx(33.725e-6, rel=EXACT)
+
+
+def test_who_passes_on_or_adds_up_copies_nothing_out() -> None:
+    """A tree's sums go up without; what comes down is copied out chunk by chunk. A reduce-scatter ends with a sum."""
+    cluster, _, _ = flat(8)
+    protocol = Protocol("Simple", 0.0, 1e-6, 0.0, 1.0, 1, "reserved", copy_bandwidth=100e9)
+    schedule = tree(cluster, 4, 5)
+    program = price(schedule, cluster, protocol, 2e6)
+    up = schedule.reduces == schedule.count
+    assert up.sum() == (~up).sum() > 0
+    assert program.closing is not None
+    # A chunk of 2 MB / 4 trees / 5, at a quarter of 100 GB/s.
+    assert program.closing == pytest.approx(np.where(up, 0.0, 1e5 / 25e9))
+    scattered = price(COLLECTIVES["reduce-scatter"]["ring"].build(cluster, 8, 2), cluster, protocol, 2e6, slices=2)
+    assert scattered.closing is not None
+    assert not scattered.closing.any()
+    assert (price(schedule, cluster, protocol, 2e6, allotted=False).closing == 0.0).all()

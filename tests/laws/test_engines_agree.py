@@ -14,6 +14,7 @@ from laws.programs import build, by_hand, every_case, random_programs
 from ringsim import fabric, topology
 from ringsim.collectives import ALGORITHMS
 from ringsim.engines import run
+from ringsim.engines.compiled.recording import deliveries
 from ringsim.engines.reference import max_min
 from ringsim.program import Program, ProgramError, price
 from ringsim.trace import Trace
@@ -221,3 +222,31 @@ def test_a_circle_is_refused_and_a_row_named(engine: str) -> None:
     program = by_hand([1, 1], [[0], [1]], [1, 1], deps=[[(1, 0)], [(0, 0)]])
     with pytest.raises(ProgramError, match=r"row 0 waits for ever"):
         run(program, engine)
+
+
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e9])
+@pytest.mark.parametrize(("name", "cards"), [("nvlink4", 2), ("nvlink3", 8), ("infinity-fabric", 7), ("nvlink5", 16)])
+@pytest.mark.parametrize("algorithm", ["ring", "tree"])
+def test_channels_that_are_busy_and_copy_out(name: str, cards: int, algorithm: str, size: float) -> None:
+    """Both engines, folded and jumping or not, say the same of rows that are finished later than they are delivered."""
+    program = build(name, cards, algorithm, wide=True, size=size)
+    assert program.closing is not None
+    assert program.closing.any()
+    assert program.overhead.any()
+    expected = run(program, "reference")
+    for jump in (True, False):
+        trace = run(program, jump=jump)
+        np.testing.assert_allclose(trace.finish, expected.finish, rtol=AGREE)
+        assert trace.time == pytest.approx(expected.time, rel=AGREE)
+    plain = run(replace(program, closing=None), "reference")
+    np.testing.assert_allclose(expected.finish, plain.finish + program.closing, rtol=AGREE)
+    assert expected.time > plain.time
+
+
+def test_rows_that_are_alike_but_for_their_closing() -> None:
+    """What is folded into one row is still finished at times of its own, and the later one is what the run takes."""
+    program = by_hand([1.0, 1.0], [[0], [1]], [2.0, 2.0], count=[3, 3], closing=[0.5, 4.0])
+    for found in (run(program, "reference"), run(program), run(program, jump=False)):
+        assert found.finish.tolist() == [6.5, 10.0]
+    assert deliveries(program).last(program.closing) == (1, 2)
+    assert deliveries(program).last() == (0, 2)

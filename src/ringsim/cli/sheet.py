@@ -22,6 +22,7 @@ _UNITS |= {
     "step_scale_up": "s",
     "step_network": "s",
     "send_overhead": "s",
+    "slice_overhead": "s",
     "message_gap": "s",
     "channel_cap": "B/s",
     "limit_scale_up": "B/s",

@@ -5,6 +5,7 @@ An all-reduce with compression is a different collective, not a smaller number (
 
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 
@@ -86,6 +87,8 @@ def compressed(
     CodecError
         If the sum of a sparsifier's codes grows in too many steps.
     """
+    # What a channel delivers is copied out of its buffer by whoever decodes it.
+    protocol = replace(protocol, copy_bandwidth=inf)
     rounds = code_bytes(codec, shapes, round(raw / sum(map(elements, shapes))))
     code = float(sum(rounds))
     gathers = not (schedule.begins == EVERYONE).all()

@@ -16,7 +16,7 @@ from ringsim.question import Question
 from ringsim.units import format_rate, format_time, parse_rate, parse_time
 
 #: Keys of a protocol that are times, and those that are limits.
-TIMES = ("startup", "step_scale_up", "step_network", "send_overhead")
+TIMES = ("startup", "step_scale_up", "step_network", "send_overhead", "slice_overhead")
 LIMITS = ("channel_cap", "limit_scale_up", "limit_network")
 
 

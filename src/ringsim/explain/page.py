@@ -121,6 +121,7 @@ def path(subject: Subject, most: int) -> list[Line]:
 _SHORT = {
     "start-up": "start-up", "sender's overhead": "overhead", "sending": "sending", "gap between messages": "gap",
     "waiting for shared links": "waiting", "latency of links": "latency", "software steps": "steps", "reducing": "reducing",
+    "copying out": "copying",
     "encoding and decoding": "coding", "waiting for a card's memory": "memory wait",
 }  # fmt: skip
 

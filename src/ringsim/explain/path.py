@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 #: What time is spent on, in the order in which it passes.
 PARTS = (
     "start-up", "sender's overhead", "sending", "gap between messages", "waiting for shared links", "latency of links",
-    "software steps", "reducing", "encoding and decoding", "waiting for a card's memory",
+    "software steps", "reducing", "copying out", "encoding and decoding", "waiting for a card's memory",
 )  # fmt: skip
 
 #: Times this close together, relative to the later one, are equal: some thousand roundings.
@@ -98,8 +98,8 @@ def _walk(program: Program, times: Deliveries) -> list[tuple[int, int, bool, flo
         adding = work[row] if firing < reduces[row] else 0.0
         return float(times.at(row, firing) - latency[row] - adding)
 
-    row, firing = times.last()
-    delivered, end = True, float(times.at(row, firing))
+    row, firing = times.last(program.closing)
+    delivered, end = True, float(times.at(row, firing) + _closing(program, row))
     found = []
     while True:
         found.append((row, firing, delivered, end))
@@ -125,6 +125,11 @@ def _walk(program: Program, times: Deliveries) -> list[tuple[int, int, bool, flo
             (row, firing), delivered, end = before, False, own
 
 
+def _closing(program: Program, row: int) -> float:
+    """Seconds between the last delivery of a row and its being finished."""
+    return 0.0 if program.closing is None else float(program.closing[row])
+
+
 def _parts(program: Program, rows: Rows, topology: Topology, protocol: Protocol, path: Path) -> Floats:
     """Divide what each hop took, shape ``[hops, parts]``."""
     row, delivered = path.row, path.delivered
@@ -133,8 +138,12 @@ def _parts(program: Program, rows: Rows, topology: Topology, protocol: Protocol,
     latency = np.where(delivered, program.latency[row], 0.0)
     work = np.where(delivered & (path.firing < program.reduces[row]), program.work[row], 0.0)
     inside = inside_nodes(rows.schedule, topology)[rows.row[row]]
-    step = np.where(delivered & sends, np.where(inside, protocol.step_scale_up, protocol.step_network), 0.0)
-    moving = np.where(sends | works, path.end - path.begin - overhead - latency - work, 0.0)
+    closing = np.zeros(len(row))
+    closing[-1] = _closing(program, int(row[-1]))
+    # What of a step runs while the channel is busy with the slice anyway counts as that.
+    software = np.maximum(0.0, protocol.step_scale_up - (overhead - protocol.send_overhead))
+    step = np.where(delivered & sends, np.where(inside, software, protocol.step_network), 0.0)
+    moving = np.where(sends | works, path.end - path.begin - overhead - latency - work - closing, 0.0)
     waiting = moving - program.bytes[row] / rate
     waiting[waiting <= EQUAL * path.end] = 0.0  # what is left is the rounding of the two times
     shared, gap, hidden = np.where(sends, waiting, 0.0), np.zeros(len(row)), np.zeros(len(row))
@@ -150,7 +159,8 @@ def _parts(program: Program, rows: Rows, topology: Topology, protocol: Protocol,
         "start-up": np.where(works, latency, 0.0), "sender's overhead": overhead,
         "sending": np.where(sends, moving - shared - gap - hidden, 0.0), "gap between messages": gap,
         "waiting for shared links": shared, "latency of links": np.where(works, 0.0, latency + hidden - step),
-        "software steps": step, "reducing": work, "encoding and decoding": np.where(works, moving - waiting, 0.0),
+        "software steps": step, "reducing": work, "copying out": closing,
+        "encoding and decoding": np.where(works, moving - waiting, 0.0),
         "waiting for a card's memory": np.where(works, waiting, 0.0),
     }  # fmt: skip
     return np.stack([parts[name] for name in PARTS], axis=1)

@@ -265,8 +265,10 @@ PROTOCOL_KEYS: dict[str, Kind] = {
     "limit_scale_up": Kind(_limit, default="inf"),
     "limit_network": Kind(_limit, default="inf"),
     "send_overhead": Kind(_time, default="0us"),
+    "slice_overhead": Kind(_time, default="0us"),
     "message_gap": Kind(_time, default="0us"),
     "reduce_bandwidth": Kind(_limit, default="inf"),
+    "copy_bandwidth": Kind(_limit, default="inf"),
 }
 
 PROTOCOL_NAME = re.compile(r"[A-Za-z0-9_-]+")

@@ -278,6 +278,8 @@ def _protocol(name: str, values: Mapping[str, Value]) -> Protocol:
         limit_scale_up=number(values, "limit_scale_up"),
         limit_network=number(values, "limit_network"),
         send_overhead=number(values, "send_overhead"),
+        slice_overhead=number(values, "slice_overhead"),
         message_gap=number(values, "message_gap"),
         reduce_bandwidth=number(values, "reduce_bandwidth"),
+        copy_bandwidth=number(values, "copy_bandwidth"),
     )

@@ -37,10 +37,15 @@ class Protocol:
         second on the wire; infinity for no limit.
     send_overhead : float
         Seconds for which a card is busy with each message it sends.
+    slice_overhead : float
+        Seconds for which a channel inside a node is busy with each slice, beside sending it; its step runs meanwhile.
     message_gap : float
         Seconds between two messages that a card sends to other nodes, at least.
     reduce_bandwidth : float
         Rate at which arriving data is added, bytes per second; infinity if it is hidden.
+    copy_bandwidth : float
+        Rate at which all channels of a card together copy the last chunk out of their buffers, inside a node, bytes per
+        second; infinity if it is hidden.
     """
 
     name: str
@@ -54,8 +59,10 @@ class Protocol:
     limit_scale_up: float = math.inf
     limit_network: float = math.inf
     send_overhead: float = 0.0
+    slice_overhead: float = 0.0
     message_gap: float = 0.0
     reduce_bandwidth: float = math.inf
+    copy_bandwidth: float = math.inf
 
 
 @dataclass(frozen=True)

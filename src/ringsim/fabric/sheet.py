@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from math import inf
 
 from ringsim.fabric.errors import complain, suggest
 from ringsim.fabric.keys import ALGORITHMS
@@ -245,8 +246,8 @@ class Fabric:
 
 #: Keys that have no line in a fingerprint where nothing is stated, and what says nothing.
 _SILENT = {"Domain.server"} | {f"Network.{item.name}" for item in fields(Network) if item.default is not MISSING}
-_SILENT |= {"Protocol.message_gap"}
-_NOTHING: tuple[object, ...] = (None, (), 0.0)
+_SILENT |= {"Protocol.message_gap", "Protocol.slice_overhead", "Protocol.copy_bandwidth"}
+_NOTHING: tuple[object, ...] = (None, (), 0.0, inf)
 
 
 def _lines(prefix: str, part: Card | Domain | Nic | Network | Protocol) -> list[str]:

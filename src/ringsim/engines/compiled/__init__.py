@@ -54,7 +54,5 @@ def simulate(
             if progress:
                 progress(int(state[2] + state[3]))
         simulated, jumped, events = int(state[2]), int(state[3]), int(state[0])
-    base = program.startup
-    return Trace(
-        times.start + base, times.left + base, times.finish + base, simulated, jumped, events, compiling_s() - began
-    )
+    base, finish = program.startup, program.finished(times.finish)
+    return Trace(times.start + base, times.left + base, finish + base, simulated, jumped, events, compiling_s() - began)

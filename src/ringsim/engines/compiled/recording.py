@@ -57,14 +57,21 @@ class Deliveries:
         """
         return np.asarray(self.time[self.place[self.class_of[row]] + np.multiply(firing, self.stride)])
 
-    def last(self) -> tuple[int, int]:
-        """Row and firing of the latest delivery, the lowest row among equals."""
+    def last(self, closing: Floats | None = None) -> tuple[int, int]:
+        """Row that is finished last and its latest firing, the lowest row among equals.
+
+        Parameters
+        ----------
+        closing : float array, shape ``[rows]``, seconds, or None
+            From a row's last delivery until it is finished.
+        """
         classes = np.arange(len(self.count))
         # Deliveries of a row come in order but where it stops reducing: then the last REDUCE may be the latest.
         candidates = np.stack([self.count - 1, np.maximum(self.reduces - 1, 0)])
         when = self.time[self.place + candidates * self.stride]
         which = when.argmax(axis=0)
-        row = int(when.max(axis=0)[self.class_of].argmax())
+        finished = when.max(axis=0)[self.class_of]
+        row = int((finished if closing is None else finished + closing).argmax())
         c = self.class_of[row]
         return row, int(candidates[which, classes][c])
 
