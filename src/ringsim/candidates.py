@@ -270,8 +270,8 @@ def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -
     schedule, routes = layouts.get(case, topology, timer)
     with timer("route and price"):
         protocol = constants(topology.fabric, case.protocol, case.algorithm)
+        slices = case.pieces if algorithm.piece == "slices" else 1
         if not case.compress:
-            slices = case.pieces if algorithm.piece == "slices" else 1
             return price(
                 schedule, topology, protocol, case.bytes, allotted=algorithm.allotted, slices=slices, routes=routes
             )
@@ -280,7 +280,7 @@ def program_of(case: Case, topology: Topology, timer: Timer, layouts: Layouts) -
             memory.check_growing(schedule)
         return compressed(
             schedule, topology, protocol, codec, tensors, case.bytes,
-            allotted=algorithm.allotted, routes=routes,
+            allotted=algorithm.allotted, slices=slices, routes=routes,
         )  # fmt: skip
 
 

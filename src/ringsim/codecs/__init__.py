@@ -1,6 +1,7 @@
 """Gradient compressors, real on arrays; `CODECS` is the list, written by hand."""
 
 from ringsim.codecs.codec import (
+    FREE,
     Code,
     Codec,
     CodecError,
@@ -19,6 +20,7 @@ from ringsim.codecs.parsing import CODECS, Entry, parse
 
 __all__ = [
     "CODECS",
+    "FREE",
     "Code",
     "Codec",
     "CodecError",

@@ -10,7 +10,7 @@ from math import inf
 import numpy as np
 
 from ringsim.catalogue import GATHER
-from ringsim.codecs import Codec, CodecError, Shape, code_bytes, elements
+from ringsim.codecs import FREE, Codec, CodecError, Shape, code_bytes, elements
 from ringsim.collectives import COLLECTIVES, Algorithm
 from ringsim.compression.growth import grown
 from ringsim.compression.rounds import behind
@@ -64,6 +64,7 @@ def compressed(
     raw: float,
     *,
     allotted: bool = True,
+    slices: int = 1,
     routes: Routes | None = None,
 ) -> Program:
     """Price a schedule whose rows carry codes, with the work of encoding and decoding on the cards.
@@ -79,7 +80,7 @@ def compressed(
         Tensors that the vector is made of; each has a code of its own.
     raw : float
         Bytes of the vector.
-    allotted, routes
+    allotted, slices, routes
         As for `price`.
 
     Raises
@@ -87,15 +88,16 @@ def compressed(
     CodecError
         If the sum of a sparsifier's codes grows in too many steps.
     """
-    # What a channel delivers is copied out of its buffer by whoever decodes it.
-    protocol = replace(protocol, copy_bandwidth=inf)
+    if codec.cost.decode != FREE:
+        # What a channel delivers is copied out of its buffer by whoever decodes it.
+        protocol = replace(protocol, copy_bandwidth=inf)
     rounds = code_bytes(codec, shapes, round(raw / sum(map(elements, shapes))))
     code = float(sum(rounds))
     gathers = not (schedule.begins == EVERYONE).all()
     ranks = schedule.ranks
 
     def priced(payload: float, protocol: Protocol = protocol) -> Program:
-        return price(schedule, topology, protocol, payload, allotted=allotted, routes=routes)
+        return price(schedule, topology, protocol, payload, allotted=allotted, slices=slices, routes=routes)
 
     memory, one = topology.fabric.card.memory_bandwidth, Sizes(raw, code)
     if gathers:
