@@ -20,7 +20,7 @@ import click
 
 from compression_tradeoff import fill
 from ringsim import fabric as fabrics
-from ringsim.break_even import DEFAULT, GOOD
+from ringsim.break_even import GOOD
 from ringsim.candidates import MEMORY
 from ringsim.report import share
 from ringsim.study import Question
@@ -34,6 +34,11 @@ with --plot-only the answer is written from what the table holds. --quick takes 
 """
 
 SLOW, FAST = "hccs", "nvlink3"
+
+#: Each kind of codec, without error feedback: of those that leave a sum at once the fastest is looked for.
+DEFAULT = (
+    "fp16", "fp8", "int8", "int4", "sign", "topk:0.01", "chain(topk:0.01,int8)", "dgc:0.001", "randomk:0.01", "powersgd:4",
+)  # fmt: skip
 DTYPES = {"float": "float32", "bfloat16": "bfloat16"}
 ALGORITHMS = {
     "default algorithms": ("auto",),

@@ -94,14 +94,14 @@ def test_what_is_written_wrongly_is_refused_with_what_would_be_right(wrong, says
 @pytest.mark.parametrize(
     ("senseless", "instead"),
     [
-        ("chain(int8,topk:0.1)", "chain(topk:0.01,int8:256)"),
+        ("chain(int8,topk:0.1)", "chain(topk:0.1,int8:256)"),
         ("chain(fp16,int8)", "chain(topk:0.01,fp16)"),
-        ("chain(identity,fp16)", "chain(topk:0.01,int8)"),
-        ("chain(chain(topk:0.1,fp16),int8)", "chain(topk:0.01,int8)"),
+        ("chain(identity,fp16)", "chain(topk:0.01,fp16)"),
+        ("chain(chain(topk:0.1,fp16),int8)", "chain(topk:0.01,int8:256)"),
         ("chain(topk:0.1,powersgd:4)", None),
         ("chain(topk:0.1,topk:0.1)", None),
         ("chain(topk:0.1,identity)", None),
-        ("chain(topk:0.1,error_feedback(int8))", None),
+        ("chain(topk:0.1,error_feedback(int8))", "error_feedback(chain(topk:0.1,int8:256))"),
         ("chain(topk:0.1,fp16,int8)", "chain(topk:0.1,fp16)"),
         ("chain(powersgd:4,int8)", "chain(powersgd:4,fp16)"),
         ("chain(error_feedback(topk:0.1),int8)", "error_feedback(chain(topk:0.1,int8:256))"),

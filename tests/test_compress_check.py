@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ringsim.cli import main
-from ringsim.codecs import CODECS
+from ringsim.codecs import CODECS, CodecError, parse
 from ringsim.fidelity import Fidelity
 
 
@@ -154,3 +154,185 @@ def test_a_warm_up_is_over_when_a_codec_is_judged(capsys: pytest.CaptureFixture[
     code, out, _ = say(capsys, "compress-check", "--codec", "chain(dgc:0.001:1000,int8)", "--cards", "4")
     assert code == 0
     assert "as declared" in out
+
+
+# -- words -----------------------------------------------------------------------------------------------------
+
+
+def suggestions(text: str) -> list[str]:
+    """What a message says should be written; usages with placeholders in capitals are no suggestions."""
+    found = re.findall(r"(?:write|such as|did you mean) ([^\s;?]+)", text)
+    return [one.removesuffix(",") for one in found if not re.search(r"[A-Z\[]", one)]
+
+
+def wrong_ones() -> list[str]:
+    """Everything in everything else, twice deep, much of which makes no sense; and what people mistype."""
+    plain = [
+        "identity",
+        "fp16",
+        "int8",
+        "qsgd:7",
+        "sign",
+        "topk:0.1",
+        "threshold:3",
+        "dgc:0.1",
+        "randomk:0.1",
+        "powersgd:4",
+    ]
+    once = [*plain, *(f"error_feedback({one})" for one in plain), "chain(topk:0.1,int8)"]
+    chains = [f"chain({one},{two})" for one in once for two in once] + [f"chain({one},fp16,int8)" for one in once]
+    mistyped = ["int9", "INT8", "top-k:0.01", "topk0.01", "topk:2", "powersdg:4", "powersgd", "powersgd:x", "fp8:e3m4"]
+    mistyped += [
+        "eror_feedback(topk:0.01)",
+        "error_feedback(topk:0.01",
+        "chain(topk:0.01;int8)",
+        "chain",
+        "treshold",
+        "",
+    ]
+    return [*chains, *(f"error_feedback({one})" for one in once + chains), *mistyped]
+
+
+def test_every_suggestion_can_be_written() -> None:
+    seen = 0
+    for spec in wrong_ones():
+        try:
+            parse(spec)
+        except CodecError as error:
+            for right in suggestions(str(error)):
+                parse(right)
+                seen += 1
+    assert seen > 300
+
+
+@pytest.mark.parametrize(
+    ("spec", "right"),
+    [
+        ("int9", "int8"), ("top-k:0.01", "topk:0.01"), ("TopK:0.5", "topk:0.5"), ("powersdg", "powersgd:4"),
+        ("chain(topk:0.1,in8)", "int8"), ("zip", None),
+    ],
+)  # fmt: skip
+def test_the_nearest_codec_is_suggested(spec: str, right: str | None) -> None:
+    with pytest.raises(CodecError) as found:
+        parse(spec)
+    assert (f"did you mean {right}? " in str(found.value)) is (right is not None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "right"),
+    [
+        ("chain(error_feedback(topk:0.01),int8)", "error_feedback(chain(topk:0.01,int8:256))"),
+        ("chain(error_feedback(int8),fp16)", "error_feedback(chain(topk:0.01,int8:256))"),
+        ("chain(topk:0.1,error_feedback(fp16))", "error_feedback(chain(topk:0.1,fp16))"),
+        ("chain(dgc:0.1,error_feedback(int8))", "chain(dgc:0.1:0:0.9,int8:256)"),
+        ("chain(powersgd:4,int8,fp16)", "chain(powersgd:4,fp16)"),
+        ("chain(int8,powersgd:4)", "chain(powersgd:4,fp16)"),
+        ("chain(topk:0.1,identity)", "chain(topk:0.1,int8)"),
+    ],
+)
+def test_a_chain_that_makes_no_sense_suggests_its_nearest(spec: str, right: str) -> None:
+    with pytest.raises(CodecError) as found:
+        parse(spec)
+    assert suggestions(str(found.value)) == [right]
+
+
+@pytest.mark.parametrize("spec", ["int9", "topk:2", "chain(topk:0.01)", "error_feedback(identity)", "chain(int8,fp16"])
+def test_a_message_says_once_what_was_written(capsys: pytest.CaptureFixture[str], spec: str) -> None:
+    for option, words in (
+        ("compress", ("run", "--fabric", "hccs", "--compress", spec)),
+        ("codec", ("compress-check", "--codec", spec)),
+    ):
+        code, _, err = say(capsys, *words, "--cards", "4")
+        assert code == 2
+        assert err.startswith(f"ringsim: error: {option} = {spec}: ")
+        assert err.count(f"{spec}:") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "tune", "explain"])
+def test_two_codecs_are_not_silently_one(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    words = (command, "--fabric", "hccs", "--cards", "4", "--compress", "int8", "--compress", "fp16")
+    code, out, err = say(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "--compress: given 2 times (int8, fp16)" in err
+    assert "ringsim break-even" in err
+    assert err.count("\n") == 1
+
+
+def test_two_codecs_are_not_checked_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = say(capsys, "compress-check", "--codec", "int8", "--codec", "fp16", "--cards", "4")
+    assert code == 2
+    assert "--codec: given 2 times" in err
+
+
+def test_what_a_switch_can_add_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("run", "--fabric", "nvlink4", "--cards", "8", "--size", "1M", "--algorithm", "in-switch", "--compress")
+    code, _, err = say(capsys, *words, "int8")
+    assert code == 2
+    (named,) = re.findall(r"; (\S+), (\S+), (\S+) and (\S+) are sums", err)
+    assert "randomk:0.01" in named
+    for spec in named:
+        assert say(capsys, *words, spec)[0] == 0
+
+
+# -- bytes that values decide --------------------------------------------------------------------------------
+
+
+def test_both_commands_say_how_small_a_sampled_gradient_becomes(capsys: pytest.CaptureFixture[str]) -> None:
+    out = say(capsys, "codecs")[1]
+    (line,) = [line for line in out.splitlines() if line.startswith("threshold:")]
+    (ratio,) = re.findall(r"~(\S+)", line)
+    checked = say(capsys, "compress-check", "--codec", "threshold:3", "--cards", "2")[1]
+    assert f"on one sampled gradient: {ratio} : 1" in checked
+    (timed,) = re.findall(r"~ of a sampled gradient.* reckoned with (\S+),", out)
+    assert f"{timed} : 1: the values decide" in checked
+    assert f"{timed} bytes become one" in say(
+        capsys, "run", "--fabric", "hccs", "--cards", "2", "--size", "4M", "--compress", "threshold:3"
+    )[1]  # fmt: skip
+    found = json.loads(say(capsys, "compress-check", "--codec", "threshold:3", "--cards", "2", "--json")[1])["wire"]
+    assert found["declared_bytes"] is None
+    assert 4 * found["elements"] / found["timed_bytes"] == pytest.approx(float(timed), rel=1e-3)
+
+
+def test_sizes_that_follow_from_the_number_of_elements_are_marked_by_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert say(capsys, "codecs")[1].count("~") == 2
+    assert "timed as" not in say(capsys, "compress-check", "--codec", "int8", "--cards", "2")[1]
+    for one in json.loads(say(capsys, "codecs", "--json")[1])["codecs"]:
+        assert one["sized"] is (one["name"] != "threshold")
+        assert (one["ratio"] == one["timed_ratio"]) is one["sized"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "fed"), [("error_feedback(topk:0.01)", True), ("dgc:0.01", True), ("topk:0.01", False)]
+)
+def test_errors_of_one_step_are_said_to_be(capsys: pytest.CaptureFixture[str], codec: str, fed: bool) -> None:
+    words = ("compress-check", "--codec", codec, "--cards", "2")
+    said = "one step  is what errors are of; error feedback sends the rest later"
+    assert (said in say(capsys, *words)[1].splitlines()) is fed
+    assert json.loads(say(capsys, *words, "--json")[1])["one_step"] is fed
+
+
+def test_the_list_of_codecs_fits_a_terminal_of_120_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    out = say(capsys, "codecs")[1]
+    assert max(map(len, out.splitlines())) <= 120
+    flat = " ".join(out.split())
+    for one in json.loads(say(capsys, "codecs", "--json")[1])["codecs"]:
+        assert one["about"] in flat
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "inside"),
+    [("codecs", (), ("codecs",)), ("compress-check", ("--codec", "int8", "--cards", "2"), ("wire", "sums"))],
+)
+def test_keys_are_explained(
+    capsys: pytest.CaptureFixture[str], command: str, more: tuple[str, ...], inside: tuple[str, ...]
+) -> None:
+    shown = (Path(__file__).parents[1] / "docs" / "compression.md").read_text("utf-8")
+    found = json.loads(say(capsys, command, *more, "--json")[1])
+    section = shown[shown.index(f"`ringsim {command}` (schema {found['schema']})") :]
+    section = section[: section.index("\n\n")]
+    keys = set(found) - {"schema", "ringsim_version"}
+    for name in inside:
+        keys |= set(found[name][0] if isinstance(found[name], list) else found[name])
+    assert {key for key in keys if f"`{key}`" not in section} == set()

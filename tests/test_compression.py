@@ -159,7 +159,7 @@ def test_merging_reads_both_lists_and_writes_their_union() -> None:
 
 
 def test_what_meets_at_one_place_is_merged_one_after_the_other(four: Topology) -> None:
-    """In two steps the owner of a quarter gets three lists at once: the second meets two ranks' union, the third three's."""
+    """In two steps the owner of a quarter gets three lists at once: the second meets a union of two, the third of three."""
     codec = parse("topk:0.05")
     code, known = codec.wire_bytes(int(SIZE / 4)), unions(codec, 4)
     encode, decode = codec.cost.encode, codec.cost.decode

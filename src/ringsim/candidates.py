@@ -235,8 +235,9 @@ def _ways(
         )  # fmt: skip
         program = program_of(case, topology, timer, layouts)
         found = Candidate(
-            case, *_floor(program, topology), program.transfers, program.wire_bytes, float(sum(rounds)), _codec_time(program), program
-        )
+            case, *_floor(program, topology), program.transfers, program.wire_bytes, float(sum(rounds)),
+            _codec_time(program), program,
+        )  # fmt: skip
         yield found if program.rows <= MOST_ROWS_KEPT else replace(found, program=None)
 
 

@@ -5,9 +5,10 @@ simulation: all links of a cluster become faster or slower by one factor, steps,
 """
 
 from ringsim.break_even.crossing import LEAST, MOST, crossing
-from ringsim.break_even.entrant import Entrant, faster
-from ringsim.break_even.table import DEFAULT, GOOD, Row, Table, measured, weigh
+from ringsim.break_even.entrant import Entrant, faster, ways
+from ringsim.break_even.table import DEFAULT, Row, Table, weigh
+from ringsim.break_even.truth import GOOD, measured
 
 __all__ = [
-    "DEFAULT", "GOOD", "LEAST", "MOST", "Entrant", "Row", "Table", "crossing", "faster", "measured", "weigh",
+    "DEFAULT", "GOOD", "LEAST", "MOST", "Entrant", "Row", "Table", "crossing", "faster", "measured", "ways", "weigh",
 ]  # fmt: skip

@@ -17,14 +17,14 @@ def crossing(lead: Callable[[float], float]) -> float:
     """Find the factor up to which something pays.
 
     It is bracketed by strides away from 1, and the bracket is closed by false position with halved ends (M. Dowell,
-    P. Jarratt, "A modified regula falsi method", BIT 11, 1971): over a short way a ratio of times is nearly a power of the
-    factor. Where that stays on one side, as it does where a lead jumps, strides become longer.
+    P. Jarratt, "A modified regula falsi method", BIT 11, 1971), as if the lead were a straight line in the factor. Where
+    that stays on one side, as it does where a lead jumps, strides become longer.
 
     Parameters
     ----------
     lead : callable
-        From a factor to a number below 0 where it pays, such as the logarithm of a ratio of times. It should rise with the
-        factor; of several crossings the nearest to 1 is looked for.
+        From a factor to a number below 0 where it pays, such as a difference of times. The nearer to a straight line, the
+        sooner it is found; of several crossings one near 1 is.
 
     Returns
     -------
@@ -51,9 +51,10 @@ def _closed(
     """Close a bracket until its ends are near each other, and take the middle."""
     streak, last = 0, 0
     while (width := high - low) > NEAR:
-        # Half of what is near enough away from an end, so that the other end follows at once; more where it does not.
-        least = min(NEAR / 2 * 2**streak, width / 2)
-        root = low + width * below / (below - above)
+        # Less than half of what is near enough away from an end, so that the other end follows at once; more where it does
+        # not.
+        least = min(0.49 * NEAR * 2**streak, width / 2)
+        root = math.log2(math.exp2(low) + (math.exp2(high) - math.exp2(low)) * below / (below - above))
         middle, found = at(min(max(root, low + least), high - least))
         side = -1 if found < 0 else 1
         streak, last, again = (streak + 1 if side == last else 0), side, side == last

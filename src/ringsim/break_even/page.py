@@ -1,48 +1,84 @@
-"""What pays and up to where, as a table for people and as one JSON object."""
+"""What pays and up to where, as a table for people."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
+from textwrap import wrap
 
 from ringsim import __version__
 from ringsim.break_even.crossing import LEAST, MOST
-from ringsim.break_even.entrant import faster, time_us
-from ringsim.break_even.table import GOOD, Row, Table
+from ringsim.break_even.entrant import asks, time_us
+from ringsim.break_even.says import ONE_STEP, UNITS, by, pays_below, rates, sentences
+from ringsim.break_even.table import Row, Table
+from ringsim.break_even.truth import GOOD
 from ringsim.candidates import MEMORY
 from ringsim.catalogue import GATHER
-from ringsim.report import LABEL, WORDS, Line, cluster_facts, counted
+from ringsim.codecs import parse
+from ringsim.report import LABEL, WORDS, Line, cluster_facts
 from ringsim.result import Result
 from ringsim.units import format_rate, format_size
 from ringsim.writing import columns, micro, share
 
-#: Of the JSON object; changes when a key changes its meaning or goes.
-SCHEMA = 1
+#: Columns of a terminal that everything fits.
+WIDTH = 120
 
-HEADINGS = ("codec", "algorithm", "ratio", "error", "time", "speed-up", "limited", "pays", "links", "NIC")
-UNITS = ("", "×channels", "", "", "(us)", "", "by", "below", "(GB/s)", "(GB/s)")
+HEADINGS = ("codec", "algorithm", "error", "time", "speed-up", "pays", "limited", "ratio")
+BELOW = ("", "×channels", "", "(us)", "", "below", "by", "")
 _LEFT = (0, 1, 6)
+
+#: What may be left out where a line would be too long, the first of these first.
+_SPARE = ("ratio", "limited")
 
 
 def page(table: Table, *, quiet: bool = False) -> Sequence[Line]:
     """Lay out the table, fastest first, and what it comes to; without what was assumed if `quiet`."""
     blank = Line("", "blank")
     rows = sorted(table.rows, key=_time)
-    cells = [HEADINGS, UNITS, _none(table), *(_cells(table, row) for row in rows)]
-    lines = columns(cells, _LEFT)
+    lines, left_out = _fitting([HEADINGS, BELOW, _none(table), *(_cells(table, row) for row in rows)])
     best = table.fastest(GOOD)
     roles = ["heading", "heading", "row", *("best" if row is best else "row" for row in rows)]
-    said = [Line(f"{label:<{LABEL}}{text}", "label") for label, text in _said(table)]
     return [
         *([] if quiet else [*_header(table), blank]),
         *(Line(line, role) for line, role in zip(lines, roles, strict=True)),  # type: ignore[arg-type]
-        *(Line(note, "note") for note in _notes(rows)),
-        blank, *said,
+        *(Line(part, "note") for note in _notes(table, rows, left_out) for part in wrap(note, WIDTH)),
+        blank,
+        *(line for label, text in sentences(table).items() for line in _labelled(label, text)),
     ]  # fmt: skip
 
 
-def _notes(rows: Sequence[Row]) -> Iterator[str]:
+def _fitting(cells: list[tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """Line up cells, without what may be left out if that is too wide; and what that was."""
+    left_out = list[str]()
+    for name in (*_SPARE, ""):
+        kept = [i for i, heading in enumerate(HEADINGS) if heading not in left_out]
+        left = [place for place, i in enumerate(kept) if i in _LEFT]
+        lines = columns([tuple(row[i] for i in kept) for row in cells], left)
+        if max(map(len, lines)) <= WIDTH or not name:
+            break
+        left_out.append(name)
+    return lines, left_out
+
+
+def _labelled(label: str, text: str) -> Iterator[Line]:
+    for i, part in enumerate(wrap(text, WIDTH - LABEL, break_long_words=False, break_on_hyphens=False)):
+        yield Line(f"{'' if i else label:<{LABEL}}{part}", "label")
+
+
+def _notes(table: Table, rows: Sequence[Row], left_out: Sequence[str]) -> Iterator[str]:
+    links, nic = rates(table, 1.0)
+    used = [f"{links} {UNITS[0]} of links a card, both directions"] * (links != "-")
+    used += [f"{nic} {UNITS[1]}"] * (nic != "-")
+    less = f"; for want of room without {' and '.join(left_out)}, which --json has" if left_out else ""
+    yield f"1×: {', '.join(used)}, as data sheets have it{less}"
+    if any(row.feeds_back for row in rows):
+        yield f"* {ONE_STEP}"
+    if len(rows) > table.codecs:
+        yield f"a codec twice: by its fastest algorithm, and by the fastest that leaves an error below {GOOD:.0%}"
     yield from (f"{row.spec}: {row.refused}" for row in rows if row.refused)
+    yield from (
+        f"{spec}: the values decide how many bytes there are; times and ratio are those of normally distributed ones"
+        for spec in dict.fromkeys(row.spec for row in rows)
+        if not parse(spec).sized
+    )
     if any(row.best is not None and row.best.case.algorithm.startswith(GATHER) for row in rows):
         yield (
             f"{GATHER}…: each rank gets all codes and adds them himself, in fewer steps than a sum that is handed on; "
@@ -61,9 +97,8 @@ def _header(table: Table) -> list[Line]:
     case = table.none.case
     what = format_size(case.bytes) + (f", the gradients of {case.model}," if case.model else "")
     title = f"does compression pay? all-reduce of {what} on {case.cards:,} cards, ringsim {__version__}"
-    return [Line(title, "title"), Line("", "blank")] + [
-        Line(f"{label:<{LABEL}}{text}", "label") for label, text in _facts(table)
-    ]
+    facts = (line for label, text in _facts(table) for line in _labelled(label, text))
+    return [Line(title, "title"), Line("", "blank"), *facts]
 
 
 def _facts(table: Table) -> Iterator[tuple[str, str]]:
@@ -72,12 +107,13 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
     yield "vector", f"{case.count:,} × {case.dtype}"
     memory = topology.fabric.card.memory_bandwidth
     rate = f"at {format_rate(memory)}" if math.isfinite(memory) else "in no time: nobody says how fast it is"
-    yield "memory", f"codecs pass the data through the memory of a card {rate}"
-    yield "algorithm", f"the fastest of {table.question.algorithm}, for each codec and at each bandwidth"
-    yield "error", "of one sum, on sampled gradients; error feedback sends later what is missing"
-    yield "pays below", f"so many times the bandwidth of all links at once, between {LEAST:.2g} and {MOST:g}"
+    yield "memory", f"encode and decode cost: passes over card memory, a fused kernel at the roofline, {rate}"
+    among = ", ".join(one.algorithm for one in asks(table.question, topology))
+    adds = ", for switches here add" if "," in among else ""
+    yield "algorithm", f"the fastest of {among}{adds}; for none and for each codec, at each bandwidth"
+    yield "error", "of one sum, on sampled gradients, by the very schedule"
+    yield "pays below", f"so many times the bandwidth of all links at once, between {LEAST:.2g} and {MOST:g};"
     yield "", "latencies, steps, limits of protocols and the memories of cards stay as they are"
-    yield "", "links: all of a card in its domain, both directions, as data sheets have it; NIC: one"
     for i, change in enumerate(case.changed):
         yield "" if i else "changed", change
 
@@ -86,123 +122,33 @@ def _facts(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _none(table: Table) -> tuple[str, ...]:
-    case = table.none.case
-    links, nic = _rates(table, 1.0)
-    return (
-        "none", f"{case.algorithm} ×{case.channels}", "1", "0.0%", micro(time_us(table.none) / 1e6), "1",
-        _limit(table.none), "-", links, nic,
-    )  # fmt: skip
+    none = table.none
+    return "none", by(none), "0.0%" + _room(table), micro(time_us(none) / 1e6), "1", "-", _limit(none), "1"
 
 
 def _cells(table: Table, row: Row) -> tuple[str, ...]:
     best = row.best
     if best is None:
         return (row.spec, *("-" for _ in HEADINGS[1:]))
+    mark = "*" if row.feeds_back and best.error is not None else _room(table)
     return (
-        row.spec, f"{best.case.algorithm} ×{best.case.channels}", f"{best.ratio:,.4g}",
-        "-" if best.error is None else share(best.error), micro(time_us(best) / 1e6), f"{table.gain(best):.3g}",
-        _limit(best), _pays(row.factor), *_rates(table, row.factor),
+        row.spec, by(best), _error(best) + mark, micro(time_us(best) / 1e6), f"{table.gain(best):.3g}",
+        pays_below(row.factor), _limit(best), f"{best.ratio:,.4g}",
     )  # fmt: skip
 
 
+def _room(table: Table) -> str:
+    """What stands in the place of a mark."""
+    return " " * any(row.feeds_back for row in table.rows)
+
+
+def _error(best: Result) -> str:
+    if best.error is None:
+        return "-" if best.agree is None else "overflow"
+    return share(best.error)
+
+
 def _limit(result: Result) -> str:
-    return result.bottleneck if result.bottleneck == "latency" else WORDS[result.bottleneck].split(",")[0]
-
-
-def _pays(factor: float) -> str:
-    if factor == 0:
-        return "never"
-    return f"{MOST:g}× or more" if math.isinf(factor) else f"{factor:.3g}×"
-
-
-def _rates(table: Table, factor: float) -> tuple[str, str]:
-    """Headline figures of the links with which a codec just pays; a dash where no number says it or nobody uses them."""
-    topology = table.topology
-    if not 0 < factor < math.inf:
-        return "-", "-"
-    sheet = faster(topology.fabric, factor)
-    return (
-        f"{sheet.domain.datasheet_bandwidth / 1e9:,.4g}" if topology.group > 1 else "-",
-        f"{sheet.nic.bandwidth / 1e9:,.4g}" if topology.nodes > 1 else "-",
-    )
-
-
-# -- what it comes to --------------------------------------------------------------------------------------
-
-
-def sentences(table: Table) -> dict[str, str]:
-    """Say which codec is the fastest, which is the fastest of the true ones, and why."""
-    return dict(_said(table))
-
-
-def _said(table: Table) -> Iterator[tuple[str, str]]:
-    fastest, good = table.fastest(), table.fastest(GOOD)
-    if fastest is None:
-        yield "fastest", f"none of {counted(len(table.rows), 'codec')} is faster than no compression"
-        yield "why", f"without compression {_limited(table.none)}"
-        return
-    yield "fastest", _praise(table, fastest)
-    below = f"error <{GOOD:.0%}"
-    if good is None:
-        yield below, "no codec of which that is known is faster than no compression"
-    else:
-        yield below, _praise(table, good)
-    best = (good or fastest).best
-    assert best is not None
-    yield "why", f"without compression {_limited(table.none)}; with {(good or fastest).spec} {_limited(best)}"
-
-
-def _praise(table: Table, row: Row) -> str:
-    best = row.best
-    assert best is not None
-    error = "an error that was not measured" if best.error is None else f"an error of {share(best.error)}"
-    links, nic = _rates(table, row.factor)
-    where = " and ".join([f"{links} GB/s"] * (links != "-") + [f"{nic} GB/s a NIC"] * (nic != "-"))
-    pays = f"pays on links below {_pays(row.factor)} these" + (f" ({where})" if where else "")
-    if math.isinf(row.factor):
-        pays = f"still pays on links {MOST:g} times as fast"
-    return f"{row.spec}, {table.gain(best):.3g} times as fast as no compression, with {error}; {pays}"
-
-
-def _limited(result: Result) -> str:
-    does = "working" if result.busiest == MEMORY else "sending"
-    busy = f"the busiest of the {WORDS[result.busiest].split(',')[0]} is {does} {share(result.busy)} of the time"
-    return f"latency limits: {busy}" if result.bottleneck == "latency" else busy
-
-
-# -- for programs ------------------------------------------------------------------------------------------
-
-
-def document(table: Table) -> dict[str, Any]:
-    """Build the object that ``ringsim break-even --json`` prints."""
-
-    def one(result: Result) -> dict[str, Any]:
-        return {"case": asdict(result.case) | {"id": result.case.id()}, "result": result.outputs()}
-
-    def verdict(row: Row) -> dict[str, Any]:
-        found: dict[str, Any] = {"compress": row.spec}
-        if row.best is None:
-            return found | {"refused": row.refused}
-        pays = "never" if row.factor == 0 else "always" if math.isinf(row.factor) else "below"
-        found |= {"speedup": table.gain(row.best), "pays": pays, "factor": None, "links_GBps": None, "nic_GBps": None}
-        if pays == "below":
-            sheet = faster(table.topology.fabric, row.factor)
-            found |= {
-                "factor": row.factor,
-                "links_GBps": sheet.domain.datasheet_bandwidth / 1e9,
-                "nic_GBps": sheet.nic.bandwidth / 1e9,
-            }
-        return found | one(row.best)
-
-    fastest, good = table.fastest(), table.fastest(GOOD)
-    return {
-        "schema": SCHEMA,
-        "ringsim_version": __version__,
-        "factors": {"least": LEAST, "most": MOST},
-        "none": one(table.none),
-        "codecs": [verdict(row) for row in table.rows],
-        "fastest": fastest and fastest.spec,
-        "error_below": GOOD,
-        "fastest_with_that_error": good and good.spec,
-        "says": sentences(table),
-    }
+    if result.bottleneck == MEMORY:
+        return "card memory"
+    return WORDS.get(result.bottleneck, result.bottleneck).split(",")[0].partition(" between ")[0]

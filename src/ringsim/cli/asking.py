@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Name, Size, Whole
+from ringsim.cli.options import CARDS, DOMAIN, FABRIC, NETWORK, Name, Size, Whole, once
 
 if TYPE_CHECKING:
     from ringsim.question import Question
@@ -76,7 +76,7 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
         help="Pieces that go through a pipeline, for trees and hierarchies.",
     ),
     "compress": click.option(
-        "--compress", metavar="CODEC", default="none", show_default=True,
+        "--compress", metavar="CODEC", default=("none",), show_default=True, multiple=True, callback=once,
         help="Encode the gradients: int8, topk:0.01, powersgd:4, chain(topk:0.01,int8), … (`ringsim codecs` lists them).",
     ),
     "model": click.option(

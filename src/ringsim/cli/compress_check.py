@@ -6,7 +6,7 @@ import click
 
 from ringsim import __version__
 from ringsim.cli.errors import BadFile, explained
-from ringsim.cli.options import CARDS, DOMAIN, FABRIC, Command, Name, Whole
+from ringsim.cli.options import CARDS, DOMAIN, FABRIC, Command, Name, Whole, once
 from ringsim.cli.screen import Progress, dump, echo
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ USUAL = ("ring", "tree", "hierarchical-two-shot", "gather-ring")
 
 
 @click.command(cls=Command, example="ringsim compress-check --codec int8 --cards 64")
-@click.option("--codec", metavar="CODEC", required=True, help="As `--compress` takes it (see `ringsim codecs`).")
+@click.option(
+    "--codec", metavar="CODEC", required=True, multiple=True, callback=once,
+    help="As `--compress` takes it (see `ringsim codecs`).",
+)  # fmt: skip
 @click.option(
     "--cards", type=CARDS, required=True, help="Ranks, one on each card; the error is shown from 2 up to them."
 )
@@ -48,15 +51,18 @@ def compress_check(
     bytes than declared or if ranks end with different numbers.
     """
     from ringsim import fabric as fabrics
+    from ringsim.codecs import CodecError, parse
     from ringsim.compression import permitted
     from ringsim.fidelity import GradientFileError, on_the_wire, read_gradients
-    from ringsim.question import Question, StudyError
+    from ringsim.question import StudyError
 
     with explained(fabric, None):
-        question = Question(fabric, cards, compress=codec, domain=domain)
-        chosen = question.codec()
-        if chosen is None:
+        if codec == "none":
             raise StudyError("codec = none: there is nothing to check; name one of `ringsim codecs`")
+        try:
+            chosen = parse(codec)
+        except CodecError as error:
+            raise StudyError(f"codec = {error}") from None
         sheet = fabrics.load(fabric)
         allowed = permitted(chosen)
         names = tuple(name for name in USUAL if name in allowed) if algorithm is None else (algorithm,)
@@ -115,12 +121,20 @@ def _show(
 
     words = {"linear": "linear: codes add up", "quantiser": "a quantiser", "sparsifier": "a sparsifier"}
     echo(f"{codec.spec}, {words[codec.combine]}, ringsim {__version__}", bold=True)
+    of = "one sampled gradient" if sampled else "the first gradient"
     said = "as declared" if wire.declared == wire.produced else f"declared {wire.declared}"
     if wire.declared is None:
-        said = "which depends on the values"
-    of = "one sampled gradient" if sampled else "the first gradient"
+        said = f"on {of}"
     echo(f"wire      {wire.elements:,} float32 become {wire.produced:,} bytes, {said}: {wire.ratio:,.4g} : 1")
+    if wire.declared is None:
+        reckoned = codec.wire_bytes(wire.elements)
+        echo(
+            f"timed as  {reckoned:,} bytes, {4 * wire.elements / reckoned:,.4g} : 1: the values decide, and times are "
+            "reckoned for normally distributed ones"
+        )
     echo(f"alone     {share(wire.error)} error on {of}")
+    if codec.first:
+        echo("one step  is what errors are of; error feedback sends the rest later")
     cells = [("cards", *names)]
     for cards, found in rows:
         cells.append((str(cards), *("-" if one is None else share(one.error) for one in found.values())))
@@ -145,5 +159,7 @@ def _document(
         for cards, found in rows for name, one in found.items() if one is not None
     ]  # fmt: skip
     return {"schema": SCHEMA, "ringsim_version": __version__, "codec": codec.spec, "combine": codec.combine,
+            "one_step": codec.first,
             "wire": {"elements": wire.elements, "declared_bytes": wire.declared, "produced_bytes": wire.produced,
-                     "ratio": wire.ratio, "error": wire.error}, "sums": errors, "agree": agree}  # fmt: skip
+                     "timed_bytes": codec.wire_bytes(wire.elements), "ratio": wire.ratio, "error": wire.error},
+            "sums": errors, "agree": agree}  # fmt: skip

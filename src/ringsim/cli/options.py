@@ -212,6 +212,20 @@ def _cards() -> str:
     return f"all-reduce needs between 2 and {MOST_CARDS:,} cards"
 
 
+def once(context: click.Context, param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Refuse an option that is given twice where only one of them could be meant; a callback for ``multiple=True``.
+
+    Some commands take several codecs; whoever gives two to one that does not would read the last one's figures as both's.
+    """
+    if len(given) > 1:
+        raise click.UsageError(
+            f"{param.opts[0]}: given {len(given)} times ({', '.join(given)}), and {context.command.name} takes one codec; "
+            "`ringsim break-even` and `ringsim converge` compare several",
+            context,
+        )
+    return given[0] if given else None
+
+
 FABRIC = DataName("fabric", _fabrics)
 NETWORK = DataName("network", _networks)
 CARDS = Whole("cards", _cards)

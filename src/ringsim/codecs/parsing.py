@@ -1,5 +1,6 @@
 """From ``chain(topk:0.01,int8)`` to a codec, and the list of all there are, written by hand."""
 
+import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from ringsim.codecs.codec import Codec, CodecError
 from ringsim.codecs.dgc import Dgc
 from ringsim.codecs.feedback import error_feedback
 from ringsim.codecs.lowrank import PowerSgd
+from ringsim.codecs.outside import is_module, load
 from ringsim.codecs.sign import Sign
 from ringsim.codecs.sparse import RandomK, Threshold, TopK
 from ringsim.codecs.stochastic import Qsgd, TernGrad
@@ -130,7 +132,8 @@ def parse(spec: str) -> Codec:
     Parameters
     ----------
     spec : str
-        A name and its parameters, ``topk:0.01``, or one around others, ``error_feedback(chain(topk:0.01,int8))``.
+        A name and its parameters, ``topk:0.01``, or one around others, ``error_feedback(chain(topk:0.01,int8))``; or
+        ``package.module:factory`` for a codec that is not among `CODECS`.
 
     Raises
     ------
@@ -140,15 +143,19 @@ def parse(spec: str) -> Codec:
     text = "".join(spec.split())
     head, opened, rest = text.partition("(")
     name, *parameters = head.split(":")
+    if name not in CODECS and parameters and is_module(name):
+        return load(text)
     if name not in CODECS:
-        raise CodecError(f"{spec!r}: there is no codec {name!r}; there are {', '.join(CODECS)}")
+        right = _nearest(text, name)
+        meant = f"did you mean {right}? " if right else ""
+        raise CodecError(f"{spec or '(empty)'}: there is no codec {name!r}; {meant}there are {', '.join(CODECS)}")
     entry = CODECS[name]
     if not entry.wraps:
         if opened:
-            raise CodecError(f"{spec!r}: write {entry.usage}, such as {entry.example}")
+            raise CodecError(f"{spec}: write {entry.usage}, such as {entry.example}")
         return entry(*parameters)
     if parameters or not opened or not rest.endswith(")"):
-        raise CodecError(f"{spec!r}: write {entry.usage}, such as {entry.example}")
+        raise CodecError(f"{spec}: write {entry.usage}, such as {entry.example}")
     return entry(*_members(rest[:-1], spec))
 
 
@@ -164,5 +171,18 @@ def _members(text: str, spec: str) -> list[str]:
         else:
             members[-1] += letter
     if depth:
-        raise CodecError(f"{spec!r}: its parentheses do not match")
+        raise CodecError(f"{spec}: its parentheses do not match")
     return members
+
+
+def _nearest(text: str, name: str) -> str | None:
+    """What was probably meant by a codec of an unknown name: with its parameters where they are right, else an example."""
+    found = difflib.get_close_matches(name.casefold(), CODECS, n=1)
+    if not found:
+        return None
+    right = found[0] + text.removeprefix(name)
+    try:
+        parse(right)
+    except CodecError:
+        return CODECS[found[0]].example
+    return right

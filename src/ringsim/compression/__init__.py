@@ -35,8 +35,8 @@ def refusal(codec: Codec, algorithm: Algorithm, name: str) -> str:
         return ""
     if algorithm.adds_in_switch and codec.combine != "linear":
         return (
-            f"a switch adds numbers and cannot decode {codec.spec}, a {codec.combine}; fp16, bf16, randomk:0.01 and powersgd:4 "
-            "are sums, and any algorithm that adds in cards will do"
+            f"a switch adds numbers and cannot decode {codec.spec}, a {codec.combine}; fp16, bf16, randomk:0.01 and "
+            "powersgd:4 are sums, and any algorithm that adds in cards will do"
         )
     if codec.combine == "sparsifier" and not codec.merges:
         return (
