@@ -821,6 +821,7 @@ def test_fingerprint_sees_every_number_and_kind(write):
             f"protocol.{name}.send_overhead=50us",
             f"protocol.{name}.slice_overhead=50us",
             f"protocol.{name}.copy_bandwidth=50GB/s",
+            f"protocol.{name}.channels=12",
             f"protocol.{name}.message_gap=50us",
             f"protocol.{name}.reduce_bandwidth=50GB/s",
         ]
@@ -977,24 +978,30 @@ def test_a_copy_bandwidth_is_a_rate(value):
 
 def test_a_thread_block_copies_at_the_same_rate_on_every_nccl_fabric():
     for name in NCCL_LIKE:
-        channels = 32 if name == "nvlink5" else 24
-        assert load(name).protocol("Simple", "ring").copy_bandwidth == channels * 40e9
+        channels = {"nvlink5": 32, "nvlink4-h800": 16}.get(name, 24)
+        simple = load(name).protocol("Simple", "ring")
+        assert (simple.channels, simple.copy_bandwidth) == (channels, 40e9)
         assert load(name).protocol("LL128", "ring").copy_bandwidth == math.inf
 
 
 def test_a_slice_overhead_is_of_simple_alone_on_every_nccl_fabric():
     for name in SHIPPED:
         for protocol in load(name).protocols:
-            expected = 5.2e-6 if protocol == "Simple" else 0.0
-            assert load(name).protocol(protocol, "ring").slice_overhead == pytest.approx(expected, rel=1e-12)
+            for algorithm in ("ring", "tree"):
+                constants = load(name).protocol(protocol, algorithm)
+                expected = constants.step_scale_up if protocol == "Simple" else 0.0
+                assert constants.slice_overhead == expected
 
 
-def test_fingerprints_of_older_files_stay():
+def test_fingerprints_of_older_files_stay(tmp_path):
     """Results are kept by them; a new key that nobody states must not make them worthless."""
     before = [f"protocol.{name}.message_gap=0us" for name in ("LL", "LL128", "Simple")]
-    before += ["protocol.Simple.slice_overhead=0us", "protocol.Simple.copy_bandwidth=inf"]
+    new = ("slice_overhead", "channels", "copy_bandwidth")
+    lines = Path(load("nvlink3").path).read_text(encoding="utf-8").splitlines(keepends=True)
+    older = tmp_path / "older.toml"
+    older.write_text("".join(line for line in lines if not line.startswith(new)), encoding="utf-8")
     assert load("hccs", changes=["protocol.hccl.message_gap=0us"]).fingerprint().startswith("47431698dcc2cd95")
-    assert load("nvlink3", changes=before).fingerprint().startswith("80ad52a58c49")
+    assert load(str(older), changes=before).fingerprint().startswith("80ad52a58c49")
 
 
 def test_fingerprint_of_a_change_and_of_a_file_agree(write):

@@ -418,9 +418,9 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, loaded: set[str]) -> N
 
 
 def test_the_floor_counts_what_keeps_a_channel_busy() -> None:
-    """Two cards, four slices of 1 us and 5.2 us busy each, and 0.5 us of copying: all but the last 25 ns of link."""
+    """Two cards, four slices of 1 us and 3.375 us busy each, and 0.5 us of copying: all but the last 25 ns of link."""
     result = ringsim.run("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple")
-    assert result.floor_us == pytest.approx(8.4 + 4 * 6.2 + 0.5, rel=1e-9)
+    assert result.floor_us == pytest.approx(8.4 + 4 * 4.375 + 0.5, rel=1e-9)
     assert result.time_us == pytest.approx(result.floor_us + 0.025, rel=1e-9)
 
 

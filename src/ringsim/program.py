@@ -192,7 +192,9 @@ def price(
     closing = None
     if math.isfinite(protocol.copy_bandwidth):
         copies = channels & ~joins & (schedule.count > schedule.reduces)
-        closing = np.where(copies, slices * message * schedule.channels / protocol.copy_bandwidth, 0.0)
+        # Those of the library share what is simulated on fewer.
+        together = protocol.copy_bandwidth * (protocol.channels or schedule.channels) / schedule.channels
+        closing = np.where(copies, slices * message / together, 0.0)
     return Program(
         bandwidth=bandwidth,
         route_offsets=offsets,

@@ -177,10 +177,6 @@ NCCL = {
 }
 NOTHING = 1e-9  # bytes
 
-#: A channel inside a node is busy with a slice of Simple for longer than a step of NCCL's lasts (`slice_overhead`): the
-#: latency of a link comes on top, and what NCCL says of a step is hidden.
-BUSY = {"LL": 0.0, "LL128": 0.0, "Simple": 5.2e-6 + 25e-9}
-
 
 #: NCCL's latencies are of one message at a time.
 NO_GAP = [f"protocol.{name}.message_gap=0us" for name in ("LL", "LL128", "Simple")]
@@ -210,7 +206,6 @@ def test_nccl_ring_latency(cards: int, nodes: int, protocol: str) -> None:
     where it has two.
     """
     startup, intra, inter = NCCL["ring", protocol]
-    intra = max(intra, BUSY[protocol])
     steps, between = 2 * (cards * nodes - 1), 2 * (nodes - 1)
     nccl = startup + (steps - between) * intra + between * inter
     left_out = min(cards - 1, 2) if nodes > 1 else 0
@@ -247,7 +242,6 @@ def test_nccl_tree_latency(cards: int, nodes: int, protocol: str) -> None:
     if cards * nodes < 2:
         return
     startup, intra, inter = NCCL["tree", protocol]
-    intra = max(intra, BUSY[protocol])
     nccl = startup + 2 * ((cards - 1) * intra + int(log2(nodes)) * inter)
     rounded = 2 * int(log2(nodes) % 1 > 0) * inter
     found = latency("tree", protocol, cards_and_nodes(cards, nodes))

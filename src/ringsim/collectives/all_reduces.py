@@ -79,6 +79,8 @@ def _tree_rows(topology: Topology, channels: int) -> int:
 
 def _tree_chunks(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
     share = payload / trees(topology, channels)
+    if topology.cards <= topology.server_size and protocol.channels:
+        share = payload / protocol.channels
     return max(1, min(8 * depth(topology), int(share // SMALLEST_CHUNK)))
 
 

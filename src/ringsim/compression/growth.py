@@ -185,11 +185,12 @@ def varied(program: Program, begin: Ints, times: Floats, fixed: Floats, least: F
     hops = np.diff(program.route_offsets)[of]
     offsets = np.concatenate([[0], np.cumsum(hops)])
     index = np.repeat(program.route_offsets[of] - offsets[:-1], hops) + np.arange(offsets[-1])
+    dep_offsets, dep_row, dep_lag = _waits(program, of, first, count, pieces, at)
     return Program(
         bandwidth=program.bandwidth, route_offsets=offsets, route_links=program.route_links[index],
         bytes=bytes, count=count, reduces=np.clip(program.reduces[of] - first, 0, count), latency=latency,
         work=program.work[of] * factor[at], overhead=program.overhead[of], cap=program.cap[of], after=after,
-        **dict(zip(("dep_offsets", "dep_row", "dep_lag"), _waits(program, of, first, count, pieces, at), strict=True)),
+        dep_offsets=dep_offsets, dep_row=dep_row, dep_lag=dep_lag,
         startup=program.startup, padding=padding, memory=program.memory,
     )  # fmt: skip
 

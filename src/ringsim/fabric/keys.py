@@ -268,6 +268,7 @@ PROTOCOL_KEYS: dict[str, Kind] = {
     "slice_overhead": Kind(_time, default="0us"),
     "message_gap": Kind(_time, default="0us"),
     "reduce_bandwidth": Kind(_limit, default="inf"),
+    "channels": Kind(_count(1), default=""),
     "copy_bandwidth": Kind(_limit, default="inf"),
 }
 

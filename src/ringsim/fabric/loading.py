@@ -254,7 +254,7 @@ def _build(
 def _protocol_set(values: Mapping[str, Value], name: str) -> ProtocolSet:
     """Resolve a protocol's overrides, so that nobody has to look in two places later."""
     keys = PROTOCOL_KEYS
-    base = {key: kind.parse(kind.default) for key, kind in keys.items() if kind.default is not None}
+    base = {key: kind.parse(kind.default) for key, kind in keys.items() if kind.default}
     base |= {key: values[f"protocol.{name}.{key}"] for key in keys if f"protocol.{name}.{key}" in values}
     overrides = {}
     for algorithm in ALGORITHMS:
@@ -281,5 +281,6 @@ def _protocol(name: str, values: Mapping[str, Value]) -> Protocol:
         slice_overhead=number(values, "slice_overhead"),
         message_gap=number(values, "message_gap"),
         reduce_bandwidth=number(values, "reduce_bandwidth"),
+        channels=maybe_count(values, "channels"),
         copy_bandwidth=number(values, "copy_bandwidth"),
     )

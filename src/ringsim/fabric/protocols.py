@@ -43,9 +43,11 @@ class Protocol:
         Seconds between two messages that a card sends to other nodes, at least.
     reduce_bandwidth : float
         Rate at which arriving data is added, bytes per second; infinity if it is hidden.
+    channels : int or None
+        Channels that the library opens in a node, for which those of a schedule stand; None if they are its own.
     copy_bandwidth : float
-        Rate at which all channels of a card together copy the last chunk out of their buffers, inside a node, bytes per
-        second; infinity if it is hidden.
+        Rate at which each of them copies the last chunk out of its buffer, inside a node, bytes per second; infinity if
+        it is hidden.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Protocol:
     slice_overhead: float = 0.0
     message_gap: float = 0.0
     reduce_bandwidth: float = math.inf
+    channels: int | None = None
     copy_bandwidth: float = math.inf
 
 

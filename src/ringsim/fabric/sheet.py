@@ -246,7 +246,7 @@ class Fabric:
 
 #: Keys that have no line in a fingerprint where nothing is stated, and what says nothing.
 _SILENT = {"Domain.server"} | {f"Network.{item.name}" for item in fields(Network) if item.default is not MISSING}
-_SILENT |= {"Protocol.message_gap", "Protocol.slice_overhead", "Protocol.copy_bandwidth"}
+_SILENT |= {"Protocol.message_gap", "Protocol.slice_overhead", "Protocol.channels", "Protocol.copy_bandwidth"}
 _NOTHING: tuple[object, ...] = (None, (), 0.0, inf)
 
 
