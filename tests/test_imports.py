@@ -78,7 +78,7 @@ HOMES = {
     "ml_dtypes": ("codecs",),
     "sklearn": ("training.data",),
     "scipy": ("calibrate.fitting",),
-    "matplotlib": ("picture", "training"),
+    "matplotlib": ("picture", "training", "break_even.picture"),
     "PIL": ("picture.page",),
 }
 #: What the files about files and units do without, so that help and completion answer at once.

@@ -1,8 +1,9 @@
 """What one step of training a large model takes: computing on a card, and the simulated all-reduce of its gradients."""
 
+import math
 from dataclasses import dataclass
 
-from ringsim.gradients import Model, model
+from ringsim.gradients import MODELS, Model, model
 from ringsim.question import Question
 from ringsim.race import Notice, Progress
 from ringsim.result import Result
@@ -47,7 +48,7 @@ class Load:
             raise TrainingError(f"batch = {self.batch}: at least 1 image or token on each card")
         if not 0 < self.mfu <= 1:
             raise TrainingError(f"mfu = {self.mfu:g}: a part of the peak, above 0 and at most 1")
-        if self.peak is not None and not self.peak > 0:
+        if self.peak is not None and not 0 < self.peak < math.inf:
             raise TrainingError(f"peak = {self.peak:g}: operations per second, above 0")
         if not 0 <= self.overlap <= 1:
             raise TrainingError(f"overlap = {self.overlap:g}: a part of the computing, from 0 to 1")
@@ -63,6 +64,8 @@ class StepTime:
     compute, all_reduce : float
     hidden : float
         Of the all-reduce, under the computing.
+    peak : float
+        Operations per second of the card.
     result : Result
         The all-reduce.
     """
@@ -70,6 +73,7 @@ class StepTime:
     compute: float
     all_reduce: float
     hidden: float
+    peak: float
     result: Result
 
     @property
@@ -94,12 +98,13 @@ def step_seconds(
     Raises
     ------
     TrainingError
-        If the load is wrong.
+        If the load is wrong, or the question has no model.
     StudyError, FabricError, TopologyError
         As `answer` does.
     """
     load.checked()
-    assert question.model is not None
+    if question.model is None:
+        raise TrainingError(f"model is missing: the clock is that of one of {', '.join(MODELS)}")
     found = answer(question, progress=progress, notice=notice)
     best, large, card = found.best, model(question.model), found.fabric.card
     if best.case.bytes > card.memory and notice is not None:
@@ -108,9 +113,10 @@ def step_seconds(
             f"gradients of {size} do not fit in the {room} of one {card.name}; the clock takes them to be sent in parts"
         )
     assert best.time_us is not None
-    compute = large.flops * batch(large, load) / (load.mfu * (load.peak or card.fp16_tflops * 1e12))
+    peak = card.fp16_tflops * 1e12 if load.peak is None else load.peak
+    compute = large.flops * batch(large, load) / (load.mfu * peak)
     all_reduce = best.time_us * 1e-6
-    return StepTime(compute, all_reduce, min(all_reduce, load.overlap * compute), best)
+    return StepTime(compute, all_reduce, min(all_reduce, load.overlap * compute), peak, best)
 
 
 def batch(large: Model, load: Load) -> int:

@@ -120,10 +120,16 @@ RATES: dict[tuple[str, str], float] = {
     ("ill-conditioned", "adam"): 0.016,
 }
 
-#: DGC's density, warm-up and momentum.
-_DGC = re.compile(r"dgc:[^:,)]+:[0-9]+:([0-9.e-]+)")
+#: Codecs in a spec, alone or inside others: DGC's density, warm-up and momentum; signs.
+_DGC = re.compile(r"(?:^|[(,])dgc:[^:,)]+:[0-9]+:([0-9.e-]+)")
+_SIGN = re.compile(r"(?:^|[(,])sign(?![^:,)])")
 
 NAMES = ("sgd", "momentum", "adam")
+
+
+def one_bit(codec: str) -> bool:
+    """Whether a codec of this spec sends signs."""
+    return _SIGN.search(codec) is not None
 
 
 def optimizer(name: str, rate: float, codec: str = "") -> Optimizer:
@@ -154,5 +160,5 @@ def optimizer(name: str, rate: float, codec: str = "") -> Optimizer:
             "optimizer momentum, or 0 as its third parameter"
         )
     if name == "adam":
-        return Adam(rate, freeze="sign" in codec)
+        return Adam(rate, freeze=one_bit(codec))
     return Sgd(rate, momentum=0.9 if name == "momentum" and not inside else 0.0)

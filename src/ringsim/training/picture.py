@@ -19,6 +19,19 @@ STYLE = {
 Row = dict[str, Any]
 
 
+def check() -> None:
+    """Find out whether anything can be drawn at all, before the work that a picture is to show.
+
+    Raises
+    ------
+    NoMatplotlib
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise NoMatplotlib from None
+
+
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Draw rows as `Study.rows` has them: one line for each codec, with and without error feedback in one colour.
 
@@ -32,11 +45,10 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     ------
     NoMatplotlib
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise NoMatplotlib from None
+    check()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.6, 4.9), dpi=130, layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
@@ -83,12 +95,13 @@ def _frame(rows: Sequence[Row], left: Any, right: Any) -> None:
     ends = {row["compress"]: row["time_s"] for row in rows}
     left.set_xlim(0, max(row["epoch"] for row in rows))
     right.set_xlim(0, max(ends.values()))
-    for axes in (left, right):
-        axes.axhline(first["target_loss"], color="#888888", linewidth=0.8, linestyle=":", zorder=1)
-    left.annotate(
-        "target", (left.get_xlim()[1], first["target_loss"]), (-3, 3), textcoords="offset points", ha="right",
-        color="#888888", size=8,
-    )  # fmt: skip
+    if first["target_loss"] is not None:
+        for axes in (left, right):
+            axes.axhline(first["target_loss"], color="#888888", linewidth=0.8, linestyle=":", zorder=1)
+        left.annotate(
+            "target", (left.get_xlim()[1], first["target_loss"]), (-3, 3), textcoords="offset points", ha="right",
+            color="#888888", size=8,
+        )  # fmt: skip
     warm = f", {first['warm_up']} epochs of warm-up" if first["warm_up"] else ""
     left.set_title(f"{first['task']}, {first['workers']} workers, {first['optimizer']}{warm}: loss over epochs")
     right.set_title(f"Clock of {first['model']} on {first['cards']:,} cards of {first['fabric']}")

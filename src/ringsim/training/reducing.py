@@ -1,5 +1,6 @@
 """The mean of all workers' messages, tensor by tensor, through a real codec and a real schedule."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +17,14 @@ from ringsim.values.coded import all_reduce
 
 
 @cache
-def schedule(workers: int, algorithm: str) -> Schedule:
+def schedule(workers: int, through: str) -> Schedule:
     """An all-reduce of so many ranks that all see each other.
+
+    Parameters
+    ----------
+    workers : int
+    through : str
+        Name of an algorithm.
 
     Raises
     ------
@@ -25,13 +32,13 @@ def schedule(workers: int, algorithm: str) -> Schedule:
         If there is no algorithm of this name, or it cannot do with so many workers.
     """
     known = COLLECTIVES["all-reduce"]
-    if algorithm not in known:
-        raise TrainingError(f"algorithm = {algorithm}: one of {', '.join(known)}")
+    if through not in known:
+        raise TrainingError(f"through = {through}: one of {', '.join(known)}")
     cards = topology.build(fabric.load("hccs"), workers, domain="all")
     try:
-        return known[algorithm].build(cards, 1, 1)
+        return known[through].build(cards, 1, 1)
     except CollectiveError as error:
-        raise TrainingError(f"algorithm = {algorithm}: {error}") from error
+        raise TrainingError(f"through = {through}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,14 @@ class Compressed:
         return self.schedule.ranks
 
     def init(self, shapes: Sequence[tuple[int, ...]], seed: int) -> tuple[State, ...]:
-        """State of every tensor before the first step."""
-        # A column is no matrix: PowerSGD sends it as it is, and so does everybody else.
-        sides = [shape if min(shape) > 1 else int(np.prod(shape)) for shape in shapes]
+        """State of every tensor before the first step.
+
+        Tensors keep their sides: PowerSGD makes a matrix of a bare number of elements, and sends biases and columns as they
+        are.
+        """
         return tuple(
-            self.codec.init(shape, messages=self.workers, seed=seed * len(sides) + k)
-            for k, shape in enumerate(sides)
+            self.codec.init(shape, messages=self.workers, seed=seed * len(shapes) + k)
+            for k, shape in enumerate(shapes)
         )  # fmt: skip
 
     def __call__(self, messages: Tensors, states: tuple[State, ...]) -> tuple[Tensors, tuple[State, ...]]:
@@ -77,6 +86,11 @@ class Compressed:
             means.append(sums[0].reshape(message.shape[1:]) / np.float32(self.workers))
             after.append(state)
         return tuple(means), tuple(after)
+
+
+def ratio(codec: Codec, shapes: Sequence[tuple[int, ...]]) -> float:
+    """How many bytes of these tensors become one."""
+    return sum(4 * math.prod(shape) for shape in shapes) / sum(codec.wire_bytes(shape) for shape in shapes)
 
 
 def plain(messages: Tensors) -> Tensors:
