@@ -78,9 +78,11 @@ UNIFORM = Question(
     protocol="Simple",
     # Textbooks know a step and no thread block that is busy with a slice, or copies the last one out.
     changes=(
-        "protocol.Simple.tree.step_scale_up=3.375us", "protocol.Simple.slice_overhead=0us",
-        "protocol.Simple.tree.slice_overhead=0us", "protocol.Simple.copy_bandwidth=inf",
-    ),  # fmt: skip
+        "protocol.Simple.tree.step_scale_up=3.375us",
+        "protocol.Simple.slice_overhead=0us",
+        "protocol.Simple.tree.slice_overhead=0us",
+        "protocol.Simple.copy_bandwidth=inf",
+    ),
 )
 CLUSTERS = {
     "hccs": Question("hccs", 0),
