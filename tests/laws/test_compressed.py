@@ -4,7 +4,9 @@ How much a card encodes and decodes is found twice: from the rows of a schedule,
 on arrays and counting.
 """
 
+from dataclasses import replace
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 import pytest
@@ -126,7 +128,8 @@ def test_a_codec_that_changes_nothing_costs_nothing(kind: str, cards: int) -> No
     for name, program in programs(where, codec):
         how = find("all-reduce", name)
         schedule = how.build(where, how.channels(where), 2)
-        protocol = where.fabric.protocol(list(where.fabric.protocols)[-1], name)
+        # Without a codec the last chunk is copied out of its buffer; with one that is decoding, which costs nothing here.
+        protocol = replace(where.fabric.protocol(list(where.fabric.protocols)[-1], name), copy_bandwidth=inf)
         plain = price(schedule, where, protocol, 1e5, allotted=how.allotted)
         assert run(program).time == run(plain).time, name
         assert (
