@@ -39,10 +39,11 @@ def test_hccs_ring_bandwidth_grows_with_the_lanes() -> None:
         assert busbw("hccs", cards) == pytest.approx(lanes * 18.3, rel=1e-3)
 
 
-def test_nvswitch_ring_bandwidth_does_not_depend_on_the_cards() -> None:
-    """Twelve links of 20 GB/s, whether 2, 4 or 8 cards use them."""
+def test_nvswitch_ring_bandwidth_depends_on_the_cards_by_the_last_copy_alone() -> None:
+    """Twelve links of 20 GB/s, whether 2, 4 or 8 cards use them; then 24 channels copy out the last of 2(p−1) chunks."""
     for cards in (2, 3, 4, 5, 8):
-        assert busbw("nvlink3", cards) == pytest.approx(240, rel=1e-2)
+        part = 240 / (24 * 40) / (2 * (cards - 1))
+        assert busbw("nvlink3", cards) == pytest.approx(240 / (1 + part), rel=1e-2)
 
 
 @pytest.mark.parametrize("cards", [16, 24, 64, 256])
