@@ -70,6 +70,9 @@ class Question:
         For networks that hash flows onto spines.
     changes : sequence of str
         ``KEY=VALUE`` for numbers of the fabric file.
+    launch : str or None
+        How a program drives its cards, a mode of `ringsim.fabric.launch`, which makes the start-up longer or shorter. None
+        for the start-up that the library itself reckons with.
     compress : str
         A codec for the gradients, such as ``"int8"`` or ``"chain(topk:0.01,int8)"``; ``"none"`` for none.
     model : str or None
@@ -94,6 +97,7 @@ class Question:
     dtype: str = "float"
     seed: int = 0
     changes: Sequence[str] = ()
+    launch: str | None = None
     compress: str = "none"
     model: str | None = None
 

@@ -16,6 +16,7 @@ from ringsim.candidates import Layouts, program_of
 from ringsim.collectives import COLLECTIVES, CollectiveError
 from ringsim.collectives.tour import along
 from ringsim.fabric import Fabric
+from ringsim.fabric.launch import launched
 from ringsim.program import Program
 from ringsim.question import DTYPES, Question, StudyError
 from ringsim.race import Notice, Progress, Timer, Track, fastest, race
@@ -105,6 +106,8 @@ def cluster(question: Question, timer: Timer | None = None) -> Topology:
         question.payload()
     with timer("build"):
         found = _cards(question, sheet)
+        if question.launch is not None:
+            found = replace(found, fabric=launched(found.fabric, question.launch, found.group))
         if question.placement is None:
             return found
         return replace(found, placement=_placement(question.placement, found))

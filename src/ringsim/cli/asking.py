@@ -31,6 +31,12 @@ def _dtypes() -> Iterable[str]:
     return DTYPES
 
 
+def _launches() -> Iterable[str]:
+    from ringsim.fabric.launch import launches
+
+    return launches().modes
+
+
 def _models() -> Iterable[str]:
     from ringsim.gradients import MODELS
 
@@ -92,6 +98,11 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "set": click.option(
         "--set", "changes", metavar="KEY=VALUE", multiple=True,
         help="Change a number of the fabric, such as nic.bandwidth=50GB/s (keys: `topo show`); repeatable.",
+    ),
+    "launch": click.option(
+        "--launch", type=Name("launch mode", _launches),
+        help="How cards are driven, which moves small messages: process-per-card, threads, one-process, cuda-graph, kernel, "
+        "serving. Default: the start-up that the library reckons with.",
     ),
     "engine": click.option(
         "--engine", type=Name("engine", lambda: ("compiled", "reference")), default="compiled", show_default=True,

@@ -72,7 +72,9 @@ def changes(subject: Subject) -> Iterator[Change]:
 def changed(question: Question, values: Mapping[str, str]) -> Question:
     """Change numbers of the fabric; what was changed before and is changed again is said once."""
     kept = [change for change in question.changes if change.partition("=")[0].strip() not in values]
-    return replace(question, changes=(*kept, *(f"{key}={value}" for key, value in values.items())))
+    # A start-up that is given has what launching adds in it already.
+    launch = None if any(key.endswith(".startup") for key in values) else question.launch
+    return replace(question, launch=launch, changes=(*kept, *(f"{key}={value}" for key, value in values.items())))
 
 
 def rate(value: float) -> str:
