@@ -78,7 +78,7 @@ CAUSES = (
     ),
     Cause(
         "Two cards",
-        "a pair never reaches what eight cards do; see above",
+        "a pair does not reach what eight cards do; see above",
         "a log of a pair with NCCL_DEBUG=INFO: the number of its channels",
         (("*x2-aic a800", LARGE),),
     ),

@@ -34,17 +34,17 @@ MIDDLE_BEFORE = """**The middle, 1 to 64 MiB.** Here machines of the same hardwa
 the simulation, so this is the model's own error. 8 x A100:"""
 
 MIDDLE_AFTER = """The column "lat + bytes/bw" is NCCL's own formula for this size, ring and Simple, without a
-simulation. Two things are missing. A chunk is cut into two slices here and nothing holds a sender back, so the
-latency of a step hides behind the sending of the next, and time is the larger of the two where NCCL's formula adds
-them. And measured times are longer than that formula, too: NCCL's limits per channel, the number of channels and
-threads that it opens for a size, and its loops over buffers of 4 MiB are not in the model. Up to 1 MiB LL wins for
-too long for the same reason: it has all its channels from the first byte on."""
+simulation. A slice of Simple keeps its channel busy, and the last chunk is copied out of its buffer (docs/design.md);
+without these two the bias was -21 % to 16 MiB and -12 % above. What is left between 1 and 128 MiB: NCCL chooses algorithm
+and protocol by its formula and the simulation by what it finds fastest, so LL128 is used for longer here; NCCL opens fewer
+channels and threads for small messages, where the simulation has all of them from the first byte on; and what one version
+of NCCL takes between 256 KiB and 8 MiB differs from the next by nearly a factor of two, as the columns show."""
 
-TWO_BEFORE = """**Two cards.** A pair never reaches what eight cards do, on any NVLink; the simulation gives both the
-same. Largest size measured:"""
+TWO_BEFORE = """**Two cards.** A pair does not reach what eight cards do, on any NVLink. Half of the difference is the copy
+of the last chunk out of its buffer, which is a larger part of a pair's time. Largest size measured:"""
 
-TWO_AFTER = """Nothing in the published constants explains it. A limit per channel with fewer channels for two ranks
-would; a log with NCCL_DEBUG=INFO of a pair would decide it."""
+TWO_AFTER = """Nothing in the published constants explains the rest. A limit per channel with fewer channels for two
+ranks would; a log with NCCL_DEBUG=INFO of a pair would decide it."""
 
 NETWORK = """**Networks.** What is known of them is least. For EFA the plug-in states 75 us to NCCL for p4d and p5, 35
 for later ones. 75 fits p4de and is three times too long for p5, so p5's latency is fitted on its own small messages, where

@@ -433,7 +433,9 @@ def test_the_command_shows_one_system_point_by_point(tmp_path):
     done = CliRunner().invoke(validate, ["--system", "a800", "--output", str(target)])
     assert done.exit_code == 0, done.output
     assert "issues/210" in done.output
-    assert "not reached" in done.output
+    assert "where none may be: reached" in done.output
+    bad = CliRunner().invoke(validate, ["--system", "v100x8-abci"])
+    assert "not reached" in bad.output
     shown = json.loads(target.read_text("utf-8"))
     (system,) = shown["systems"]
     assert len(system["points"]) == 6
