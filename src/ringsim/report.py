@@ -182,7 +182,7 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
     if protocol.send_overhead:
         parts.append(f"{format_time(protocol.send_overhead)} to send a message")
     if protocol.slice_overhead:
-        parts.append(f"{format_time(protocol.slice_overhead)} for a channel's slice in a node")
+        parts.append(f"{format_time(protocol.slice_overhead)} busy per slice")
     parts.append(f"wire overhead {share(protocol.wire - 1)}" if protocol.wire > 1 else "no wire overhead")
     return "; ".join(parts)
 
