@@ -213,7 +213,7 @@ def test_the_command_shows_one_system_point_by_point(tmp_path):
     done = CliRunner().invoke(validate, ["--system", "a800", "--output", str(target)])
     assert done.exit_code == 0, done.output
     assert "issues/210" in done.output
-    assert "not reached" in done.output
+    assert "target 5%; 0 above 10%, where none may be: reached" in done.output
     shown = json.loads(target.read_text("utf-8"))
     (system,) = shown["systems"]
     assert len(system["points"]) == 6
