@@ -3,6 +3,7 @@
 That a schedule adds up to the sum is proved in `test_values`; here it is where rings and trees lie and how often they send.
 """
 
+from dataclasses import replace
 from itertools import pairwise, product
 from math import ceil, log2
 
@@ -340,6 +341,14 @@ def test_a_ring_is_cut_as_the_protocol_says() -> None:
 )  # fmt: skip
 def test_a_tree_is_cut_into_enough_chunks_to_fill_it(kind: str, p: int, payload: int, chunks: int) -> None:
     assert ALGORITHMS["tree"].pieces(make(kind, p), 4, PROTOCOL, payload) == chunks
+
+
+def test_the_least_chunk_of_a_tree_is_that_of_one_of_the_library_s_channels() -> None:
+    """In one server, however few channels stand for its 24; between servers the number in the file is not meant."""
+    opens = replace(PROTOCOL, channels=24)
+    for channels in (1, 4, 8):
+        assert ALGORITHMS["tree"].pieces(make("switch", 8), channels, opens, SMALLEST_CHUNK * 24 * 5) == 5
+    assert ALGORITHMS["tree"].pieces(make("switch", 64), 4, opens, SMALLEST_CHUNK * 8 * 5) == 5
 
 
 @pytest.mark.parametrize("p", CARDS)

@@ -182,8 +182,11 @@ def _protocol(protocol: Protocol, nodes: int) -> str:
     if protocol.send_overhead:
         parts.append(f"{format_time(protocol.send_overhead)} to send a message")
     if protocol.slice_overhead:
-        parts.append(f"{format_time(protocol.slice_overhead)} for a channel's slice in a node")
-    parts.append(f"wire overhead {share(protocol.wire - 1)}" if protocol.wire > 1 else "no wire overhead")
+        parts.append(f"busy {format_time(protocol.slice_overhead)} per slice")
+    if protocol.wire > 1:
+        parts.append(f"wire overhead {share(protocol.wire - 1)}")
+    elif not protocol.slice_overhead:  # a line has room for one of them
+        parts.append("no wire overhead")
     return "; ".join(parts)
 
 
