@@ -40,7 +40,7 @@ and protocol by its formula and the simulation by what it finds fastest, so LL12
 channels and threads for small messages, where the simulation has all of them from the first byte on; and what one version
 of NCCL takes between 256 KiB and 8 MiB differs from the next by nearly a factor of two, as the columns show."""
 
-TWO_BEFORE = """**Two cards.** A pair does not reach what eight cards do, on any NVLink. Half of the difference is the copy
+TWO_BEFORE = """**Two cards.** A pair does not reach what eight cards do, on any NVLink. Most of the difference is the copy
 of the last chunk out of its buffer, which is a larger part of a pair's time. Largest size measured:"""
 
 TWO_AFTER = """Nothing in the published constants explains the rest. A limit per channel with fewer channels for two

@@ -312,7 +312,7 @@ def test_overheads_and_reducing_have_parts_of_their_own(subjects: list[Subject])
 
 def test_a_channel_that_is_busy_with_slices_is_the_sender_s_overhead() -> None:
     """Two cards, two steps of two slices: the path is all sending and overhead, and the step runs meanwhile."""
-    subject = subject_of(Question("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple"))
+    subject = subject_of(Question("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple", slices=2))
     assert subject.path.taking("sender's overhead") == pytest.approx(4 * 3.375e-6)
     assert subject.path.taking("sending") == pytest.approx(4e-6)
     assert subject.path.taking("software steps") == pytest.approx(0.0, abs=1e-18)

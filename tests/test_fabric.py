@@ -979,9 +979,10 @@ def test_a_copy_bandwidth_is_a_rate(value):
 def test_a_thread_block_copies_at_the_same_rate_on_every_nccl_fabric():
     for name in NCCL_LIKE:
         channels = {"nvlink5": 32, "nvlink4-h800": 16}.get(name, 24)
-        simple = load(name).protocol("Simple", "ring")
-        assert (simple.channels, simple.copy_bandwidth) == (channels, 40e9)
-        assert load(name).protocol("LL128", "ring").copy_bandwidth == math.inf
+        for protocol in ("Simple", "LL128"):
+            constants = load(name).protocol(protocol, "ring")
+            assert (constants.channels, constants.copy_bandwidth) == (channels, 40e9)
+        assert load(name).protocol("LL", "ring").copy_bandwidth == math.inf
 
 
 def test_a_slice_overhead_is_of_simple_alone_on_every_nccl_fabric():
@@ -1151,7 +1152,8 @@ def test_nccls_protocols(name):
 def test_rccl_constants_admit_that_they_are_assumed():
     sources = load("infinity-fabric").sources
     assert all("assumed" in source for key, source in sources.items() if key.startswith("protocol."))
-    assert not any("assumed" in source for key, source in load("nvlink3").sources.items() if "LL" in key)
+    nvlink3 = {key: source for key, source in load("nvlink3").sources.items() if "LL" in key}
+    assert {key for key, source in nvlink3.items() if "assumed" in source} == {"protocol.LL128.channels"}
 
 
 def test_hccs():

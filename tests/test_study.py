@@ -419,9 +419,20 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, loaded: set[str]) -> N
 
 def test_the_floor_counts_what_keeps_a_channel_busy() -> None:
     """Two cards, four slices of 1 us and 3.375 us busy each, and 0.5 us of copying: all but the last 25 ns of link."""
-    result = ringsim.run("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple")
+    result = ringsim.run("nvlink3", 2, size=960_000, algorithm="ring", protocol="Simple", slices=2)
     assert result.floor_us == pytest.approx(8.4 + 4 * 4.375 + 0.5, rel=1e-9)
     assert result.time_us == pytest.approx(result.floor_us + 0.025, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fabric", "chunk", "slices"),
+    [("nvlink3", 32 << 10, 1), ("nvlink3", (32 << 10) + 1, 2), ("nvlink3", 8, 1), ("nvlink4-h800", 32 << 10, 1)],
+)
+def test_slices_of_a_ring_are_no_smaller_than_the_library_s(fabric: str, chunk: int, slices: int) -> None:
+    """A chunk is what one of NCCL's 24 channels, 16 on H800, carries of one of eight parts."""
+    channels = 16 if fabric == "nvlink4-h800" else 24
+    result = ringsim.run(fabric, 8, size=8 * channels * chunk, algorithm="ring", protocol="Simple")
+    assert result.case.pieces == slices
 
 
 @pytest.mark.parametrize("codec", ["bf16", "int8", "topk:0.01"])

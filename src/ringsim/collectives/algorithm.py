@@ -1,5 +1,6 @@
 """What an algorithm is to those who choose one, and the defaults that several of them share."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -62,8 +63,11 @@ def one(*_: object) -> int:
 
 
 def slices(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
-    """As many slices as the protocol cuts a ring's chunk into."""
-    return protocol.slices
+    """As many slices as the protocol cuts a ring's chunk into; none below 32 KiB on a channel of the library."""
+    if protocol.channels is None:
+        return protocol.slices
+    chunk = payload / topology.cards / protocol.channels
+    return max(1, min(protocol.slices, math.ceil(chunk / SMALLEST_CHUNK)))
 
 
 def chunks(topology: Topology, channels: int, protocol: Protocol, payload: float, most: int = MOST_CHUNKS) -> int:
