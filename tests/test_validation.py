@@ -396,6 +396,16 @@ def test_the_page_is_the_table_in_words(script):
     assert {path.stem for path in script.PICTURES.glob("*.png")} == set(SYSTEMS)
 
 
+def test_the_readme_quotes_the_page(script):
+    words = " ".join((BENCHMARKS.parent / "README.md").read_text("utf-8").split())
+    quoted = re.search(r"median error of time is (\S+) % up to 64 KiB, (\S+) % up to 16 MiB and (\S+) % above", words)
+    assert quoted
+    page = script.PAGE.read_text("utf-8")
+    medians = re.findall(r"^\| NCCL, RCCL and HCCL \| [^|]+ \| \d+ \| ([\d.]+)% ", page, re.MULTILINE)
+    for said, median in zip(quoted.groups(), medians, strict=True):
+        assert float(said) == pytest.approx(float(median), abs=0.51 if "." not in said else 0.05)
+
+
 def test_what_leaving_out_gave_is_what_it_gives_today(script):
     names = ("mi325x16-aac", "mi325x32-aac", "910cx2", "910cx4")
     found = {(left.constant, left.system): left for left in script.read_left(script.LEFT_OUT)}
