@@ -20,10 +20,11 @@ import click
 
 from accuracy import TABLE as ACCURACY
 from accuracy import read as read_accuracy
-from article_claims_page import hidden_seconds, text
+from article_claims_gradients import BATCH, hidden_seconds
+from article_claims_page import text
 from article_claims_questions import (
-    CARDS, FAST, GROWING, SCALES, SEARCHES, SIZES, SLOW, TARGET_US, Ask, best, everything, factor, growing,
-    one_domain_cards,
+    CARDS, FAST, GROWING, MODEL, ONE_DOMAIN, SCALES, SEARCHES, SIZES, SLOW, TARGET_US, Ask, best, everything, factor,
+    growing, one_domain_cards,
 )  # fmt: skip
 from plots import COLOURS, cards_axis, figure, label_ends, save, time_axis
 from ringsim import __version__, fidelity, study
@@ -105,6 +106,7 @@ def search(ask: Ask) -> None:
     for scaled in SEARCHES.values():
         for size in SIZES:
             factor(ask, size, scaled)
+    factor(ask, SIZES[0], SEARCHES["everything"], ONE_DOMAIN, "all")
 
 
 def plot(ask: Ask, picture: Path) -> None:
@@ -158,7 +160,7 @@ def _steps(ask: Ask, axes: object) -> None:
     axes.set_ylim(low / 1.3, high * 1.3)
     time_axis(axes.yaxis)
     axes.set_ylabel("time")
-    axes.set_title("Llama-3-8B, a batch of 8 Mi tokens on all cards")
+    axes.set_title(f"Gradients of {MODEL}, computing of {BATCH / 2**20:.0f} Mi tokens")
     label_ends(axes, ends)
 
 
