@@ -43,7 +43,7 @@ through the head against the ring's four, S* ≈ 2αB·p. Either way it grows ab
 Found: on the uniform cluster simulation and theory agree to 14 digits, from 0.36 MiB (16 cards) to 22.4
 MiB (1,024) with one chunk and from 18.3 to 755 MiB with 64. On hccs a ring pays from 42.5 MiB on with 16
 cards, from 791 MiB with 128 and from 7.3 GiB with 1,024, far above the usual bucket of gradients; on
-nvlink3 from 98 MiB with 128 cards and from 990 MiB with 1,024, close to the uniform law with 64 chunks
+nvlink3 from 95 MiB with 128 cards and from 978 MiB with 1,024, close to the uniform law with 64 chunks
 though little there is uniform. With few servers the lead on nvlink3 changes hands more often. A ring also
 wins in a middle range (with 64 cards from 0.28 to about 6 MiB), because its chunks are small enough for
 the cheap steps of LL where the tree's no longer are. And with two servers a tree wins again from about 50
