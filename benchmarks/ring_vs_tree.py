@@ -45,7 +45,7 @@ MiB (1,024) with one chunk and from 18.3 to 755 MiB with 64. On hccs a ring pays
 cards, from 791 MiB with 128 and from 7.3 GiB with 1,024, far above the usual bucket of gradients; on
 nvlink3 from 95 MiB with 128 cards and from 978 MiB with 1,024, close to the uniform law with 64 chunks
 though little there is uniform. With few servers the lead on nvlink3 changes hands more often. A ring also
-wins in a middle range (with 64 cards from 0.28 to about 6 MiB), because its chunks are small enough for
+wins in a middle range (with 32 cards from 0.49 MiB to a little above 1), because its chunks are small enough for
 the cheap steps of LL where the tree's no longer are. And with two servers a tree wins again from about 50
 MiB on, because it sends each byte over each NIC once and a ring nearly twice.
 """
