@@ -41,7 +41,7 @@ LAYERS: list[set[str]] = [
     {"topology"},
     {"selection"},
     {"fabric", "schedule", "codecs", "gradients"},
-    {"units"},
+    {"units", "bands"},
 ]
 LEVEL = {wing: level for level, layer in enumerate(LAYERS) for wing in layer}
 

@@ -402,8 +402,8 @@ def test_the_readme_quotes_the_page(script):
     assert quoted
     page = script.PAGE.read_text("utf-8")
     medians = re.findall(r"^\| NCCL, RCCL and HCCL \| [^|]+ \| \d+ \| ([\d.]+)% ", page, re.MULTILINE)
-    for said, median in zip(quoted.groups(), medians, strict=True):
-        assert float(said) == pytest.approx(float(median), abs=0.51 if "." not in said else 0.05)
+    for said, found in zip(quoted.groups(), medians, strict=True):
+        assert float(said) == pytest.approx(float(found), abs=0.51 if "." not in said else 0.05)
 
 
 def test_what_leaving_out_gave_is_what_it_gives_today(script):

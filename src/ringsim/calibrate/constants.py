@@ -87,7 +87,8 @@ CONSTANTS: dict[str, Constant] = {
             within=True, across=True,
         ),
         Constant(
-            "step", "software of a step in a node", lambda s: _protocols(s, "step_scale_up"), within=True, across=True,
+            "step", "software of a step in a node, which keeps a channel busy as long",
+            lambda s: _protocols(s, "step_scale_up") + _protocols(s, "slice_overhead"), within=True, across=True,
         ),
         Constant(
             "limit", "most that a protocol for small messages carries in a node",

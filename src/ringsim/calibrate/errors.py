@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ringsim.bands import BANDS, band_of
 from ringsim.calibrate.points import Point
 from ringsim.calibrate.simulating import Floats
-
-#: Ends of the bands of sizes, included; the last has none.
-BANDS = (("to 64KiB", 64 * 1024), ("to 16MiB", 16 * 1024**2), ("above", None))
 
 #: A size that is off by more than this fits badly.
 BAD = 0.10
@@ -47,12 +45,11 @@ def off(points: Sequence[Point], times: Floats) -> Floats:
 def by_band(points: Sequence[Point], times: Floats) -> tuple[Errors, ...]:
     """Sum up the errors of each band that has points, and those of all."""
     error, sizes = off(points, times), np.array([point.bytes for point in points])
-    found, floor = list[Errors](), -1
-    for name, end in BANDS:
-        here = (sizes > floor) & (sizes <= end) if end is not None else sizes > floor
+    found = list[Errors]()
+    for band in BANDS:
+        here = np.array([band_of(point.bytes) is band for point in points])
         if here.any():
-            found.append(_summed(name, error[here], sizes[here]))
-        floor = end if end is not None else floor
+            found.append(_summed(band.name, error[here], sizes[here]))
     return (*found, _summed("all", error, sizes))
 
 

@@ -10,7 +10,7 @@ by band of sizes, `spread` says by how much equal machines differ, `leaving` fit
 and `page` is for people.
 """
 
-from ringsim.validation.bands import BANDS, SINGLE, Band
+from ringsim.bands import BANDS, SINGLE, Band
 from ringsim.validation.errors import Errors, by_band, headlines, judged, missed, overall
 from ringsim.validation.leaving import Constant, Left, leave_one_out
 from ringsim.validation.simulating import Point, curve, simulate

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ringsim.validation.bands import BANDS, SINGLE, Band, band_of
+from ringsim.bands import BANDS, SINGLE, Band, band_of
 from ringsim.validation.simulating import Point
 from ringsim.validation.systems import System
 

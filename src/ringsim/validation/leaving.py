@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from ringsim.bands import BANDS, Band
 from ringsim.fabric import load as load_fabric
 from ringsim.fabric.launch import UNKNOWN
-from ringsim.validation.bands import BANDS, Band
 from ringsim.validation.simulating import Point, extra_of, simulate
 from ringsim.validation.systems import System
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ringsim import __version__
+from ringsim.bands import SINGLE
 from ringsim.report import Line, counted
 from ringsim.units import format_size
-from ringsim.validation.bands import SINGLE
 from ringsim.validation.errors import Errors, by_band, headlines, judged, missed, overall
 from ringsim.validation.simulating import Point
 from ringsim.validation.spread import Spread, spreads

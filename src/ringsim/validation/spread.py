@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ringsim.validation.bands import BANDS, Band, band_of
+from ringsim.bands import BANDS, Band, band_of
 from ringsim.validation.systems import System
 
 

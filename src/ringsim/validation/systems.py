@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ringsim.bands import BANDS
 from ringsim.fabric.errors import FileError, show, suggest
 from ringsim.fabric.launch import UNKNOWN, launches
 from ringsim.units import parse_size
-from ringsim.validation.bands import BANDS
 
 SCHEMA = 1
 
