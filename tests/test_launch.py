@@ -8,7 +8,7 @@ from ringsim.explain import explain
 from ringsim.explain.command import command
 from ringsim.fabric import FabricError
 from ringsim.fabric.launch import launches
-from ringsim.question import Question
+from ringsim.question import Question, StudyError
 
 
 @pytest.mark.parametrize("size", ["8", "1M", "1G"])
@@ -22,6 +22,21 @@ def test_a_launch_mode_moves_every_time_by_what_its_file_says(size: str, mode: s
     assert (moved.case.algorithm, moved.case.protocol) == (plain.case.algorithm, plain.case.protocol)
     assert moved.case.id() != plain.case.id()
     assert any(change.startswith("launch=") for change in moved.case.changed)
+
+
+def test_a_process_drives_the_cards_of_one_server() -> None:
+    """However many of them a switch joins: four in a tray of NVL72, eight under the NVLink of the brochures."""
+    for fabric, cards, domain, server in (("nvlink5", 72, None, 4), ("nvlink3", 64, "all", 8)):
+        plain, moved = (
+            ringsim.run(fabric, cards, size="1K", domain=domain, launch=mode) for mode in (None, "one-process")
+        )
+        extra = launches().extra("one-process", "NCCL").of(server) * 1e6
+        assert (moved.time_us or 0) - (plain.time_us or 0) == pytest.approx(extra, rel=1e-6)
+
+
+def test_a_mode_is_a_name() -> None:
+    with pytest.raises(StudyError, match="the name of a launch mode"):
+        ringsim.run("hccs", 8, launch=3)
 
 
 def test_a_mode_of_another_library_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

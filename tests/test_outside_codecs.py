@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 import ringsim
-from ringsim.codecs import CodecError, parse
+from ringsim.codecs import CodecError, foreign, parse
+from ringsim.engines import run
+from ringsim.question import Question
+from ringsim.study import answer
+from ringsim.tune.store import Store
+from ringsim.tune.table import tune
 
 MODULE = '''
 from ringsim.codecs import Code, Codec, Cost, Passes, elements
@@ -38,6 +43,17 @@ def other():
 def broken(number):
     raise ValueError(f"{number} is too many")
 
+def gone():
+    raise SystemExit(3)
+
+class Free(Rounded):
+    cost = Cost(encode=Passes(1, 1))
+    spec = "mine_of_theirs:Free"
+
+class FreeList(Free):
+    combine = "sparsifier"
+    spec = "mine_of_theirs:FreeList"
+
 text = str
 '''
 
@@ -45,6 +61,7 @@ text = str
 @pytest.fixture(autouse=True)
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_of_theirs.py").write_text(MODULE)
+    (tmp_path / "broken_of_theirs.py").write_text("raise RuntimeError('not today')")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
@@ -58,6 +75,32 @@ def test_it_is_timed_and_summed_like_any_other() -> None:
     assert remembering.ratio == 2
 
 
+@pytest.mark.parametrize("spec", ["mine_of_theirs:Free", "mine_of_theirs:FreeList"])
+@pytest.mark.parametrize("algorithm", ["ring", "gather-ring"])
+def test_where_decoding_is_free_the_last_chunk_is_copied_out(spec: str, algorithm: str) -> None:
+    """As without a codec: rows that encode are finished with what they do."""
+    question = Question("nvlink3", 8, size="64M", algorithm=algorithm, protocol="Simple", compress=spec)
+    program = answer(question).program()
+    assert program.closing is not None
+    assert len(program.closing) == program.rows
+    assert program.closing.max() > 0
+    assert run(program).time == pytest.approx(run(program, "reference").time, rel=1e-9)
+
+
+def test_answers_about_a_foreign_codec_are_not_kept(tmp_path: Path) -> None:
+    """Under the same name it may be another one tomorrow."""
+    assert [foreign(spec) for spec in ("int8", "chain(topk:0.01,int8:64)", "error_feedback(mine_of_theirs:Free)")] == [
+        False, False, True,
+    ]  # fmt: skip
+    tune(
+        Question("hccs", 4, size="1M", compress="mine_of_theirs:Rounded"),
+        [2**20],
+        among=("ring",),
+        store=Store(tmp_path),
+    )
+    assert not list((tmp_path / "kept").glob("*"))
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
@@ -69,6 +112,10 @@ def test_it_is_timed_and_summed_like_any_other() -> None:
         ("mine_of_theirs:text:x", "makes a str, and a ringsim.codecs.Codec is needed"),
         ("mine_of_theirs:other", "by which it is found again"),
         ("intt8:256", "did you mean int8:256"),
+        ("random:0.01", "did you mean randomk:0.01"),
+        ("__main__:x", "there is no codec"),
+        ("mine_of_theirs:gone", "SystemExit"),
+        ("broken_of_theirs:x", "importing broken_of_theirs fails: RuntimeError: not today"),
     ],
 )
 def test_what_is_wrong_is_said(spec: str, said: str) -> None:

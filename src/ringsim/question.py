@@ -129,6 +129,8 @@ class Question:
                         f"{change}: a graph takes only the fabric's protocols and the memory of its cards; "
                         "change protocol.… or card.memory_bandwidth, or nothing"
                     )
+        if self.launch is not None and not isinstance(self.launch, str):
+            raise StudyError(f"launch = {self.launch}: the name of a launch mode, such as 'threads'")
         if self.model is not None:
             _choice("model", self.model, MODELS)
         if self.codec() is not None:

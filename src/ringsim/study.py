@@ -107,7 +107,7 @@ def cluster(question: Question, timer: Timer | None = None) -> Topology:
     with timer("build"):
         found = _cards(question, sheet)
         if question.launch is not None:
-            found = replace(found, fabric=launched(found.fabric, question.launch, found.group))
+            found = replace(found, fabric=launched(found.fabric, question.launch, found.server_size))
         if question.placement is None:
             return found
         return replace(found, placement=_placement(question.placement, found))

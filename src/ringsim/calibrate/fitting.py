@@ -120,7 +120,7 @@ class _Search:
         self._looks = 0
 
     def begins(self) -> list[Floats]:
-        """Where to begin. With several nodes also where everything reaches less: links may pass for NICs, and NICs for links."""
+        """Where to begin. With several nodes also where everything reaches less: there links may pass for NICs."""
         first = self.begin()
         names = [constant.name for constant in self._constants]
         if not {"links", "nic"} <= set(names):

@@ -101,8 +101,8 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     ),
     "launch": click.option(
         "--launch", type=Name("launch mode", _launches),
-        help="How cards are driven, which moves small messages: process-per-card, threads, one-process, cuda-graph, "
-        "kernel, serving. Default: the start-up that the library reckons with.",
+        help="How cards are driven, which moves small messages: process-per-card, threads, one-process with NCCL, "
+        "process-per-card, kernel, serving with HCCL. Default: the start-up that the library reckons with.",
     ),
     "engine": click.option(
         "--engine", type=Name("engine", lambda: ("compiled", "reference")), default="compiled", show_default=True,

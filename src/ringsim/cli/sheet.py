@@ -44,6 +44,8 @@ class Number(NamedTuple):
         """Write the value for people."""
         if self.value == math.inf:
             return "no limit"
+        if self.value is None:
+            return "not stated"
         if isinstance(self.value, tuple):
             return "×".join(map(str, self.value))
         if not isinstance(self.value, (int, float)):

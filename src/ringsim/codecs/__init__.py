@@ -16,7 +16,7 @@ from ringsim.codecs.codec import (
     code_bytes,
     elements,
 )
-from ringsim.codecs.parsing import CODECS, Entry, parse
+from ringsim.codecs.parsing import CODECS, Entry, foreign, parse
 
 __all__ = [
     "CODECS",
@@ -35,5 +35,6 @@ __all__ = [
     "Summed",
     "code_bytes",
     "elements",
+    "foreign",
     "parse",
 ]

@@ -1,5 +1,6 @@
 """Codecs that somebody else wrote: ``package.module:factory``, and parameters behind it, wherever a codec is named."""
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -9,7 +10,12 @@ from ringsim.codecs.codec import Codec, CodecError
 def is_module(name: str) -> bool:
     """Whether a name can be that of a module: it has dots, or there is one."""
     parts = name.split(".")
-    return all(part.isidentifier() for part in parts) and (len(parts) > 1 or find_spec(name) is not None)
+    if not all(part.isidentifier() for part in parts):
+        return False
+    if len(parts) > 1:
+        return True
+    # A slip such as random:0.01 is no module of Python's own.
+    return name not in sys.stdlib_module_names and name != "__main__" and find_spec(name) is not None
 
 
 def load(spec: str) -> Codec:
@@ -34,6 +40,8 @@ def load(spec: str) -> Codec:
         found = import_module(module)
     except ImportError as error:
         raise CodecError(f"{spec}: {error}; install it, or put its folder into PYTHONPATH") from error
+    except (Exception, SystemExit) as error:  # whatever runs there is not ours
+        raise CodecError(f"{spec}: importing {module} fails: {type(error).__name__}: {error}") from error
     try:
         make = getattr(found, name)
     except AttributeError as error:
@@ -42,8 +50,8 @@ def load(spec: str) -> Codec:
         codec = make(*parameters)
     except CodecError:
         raise
-    except (TypeError, ValueError) as error:
-        raise CodecError(f"{spec}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise CodecError(f"{spec}: {type(error).__name__}: {error}") from error
     if not isinstance(codec, Codec):
         raise CodecError(f"{spec}: makes a {type(codec).__name__}, and a ringsim.codecs.Codec is needed")
     if codec.spec != spec:

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -157,6 +158,12 @@ def parse(spec: str) -> Codec:
     if parameters or not opened or not rest.endswith(")"):
         raise CodecError(f"{spec}: write {entry.usage}, such as {entry.example}")
     return entry(*_members(rest[:-1], spec))
+
+
+def foreign(spec: str) -> bool:
+    """Whether a codec that can be parsed is, or is made of, one of somebody else's."""
+    names = (part.partition(":")[0] for part in re.split(r"[(),]", "".join(spec.split())))
+    return any(name and name not in CODECS for name in names)
 
 
 def _members(text: str, spec: str) -> list[str]:

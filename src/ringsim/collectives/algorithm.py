@@ -63,7 +63,7 @@ def one(*_: object) -> int:
 
 
 def slices(topology: Topology, channels: int, protocol: Protocol, payload: float) -> int:
-    """As many slices as the protocol cuts a ring's chunk into; none below 32 KiB on a channel of the library."""
+    """As many slices as the protocol cuts a ring's chunk into; one where a channel's part of it has no more than 32 KiB."""
     if protocol.channels is None:
         return protocol.slices
     chunk = payload / topology.cards / protocol.channels

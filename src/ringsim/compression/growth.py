@@ -186,12 +186,17 @@ def varied(program: Program, begin: Ints, times: Floats, fixed: Floats, least: F
     offsets = np.concatenate([[0], np.cumsum(hops)])
     index = np.repeat(program.route_offsets[of] - offsets[:-1], hops) + np.arange(offsets[-1])
     dep_offsets, dep_row, dep_lag = _waits(program, of, first, count, pieces, at)
+    closing = None
+    if program.closing is not None:
+        closing = np.zeros(len(at))
+        closing[last] = program.closing * factor[at[last]]
     return Program(
         bandwidth=program.bandwidth, route_offsets=offsets, route_links=program.route_links[index],
         bytes=bytes, count=count, reduces=np.clip(program.reduces[of] - first, 0, count), latency=latency,
         work=program.work[of] * factor[at], overhead=program.overhead[of], cap=program.cap[of], after=after,
         dep_offsets=dep_offsets, dep_row=dep_row, dep_lag=dep_lag,
         startup=program.startup, padding=padding, memory=program.memory,
+        closing=closing,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ def behind(first: Program, second: Program) -> Program:
 
     hops, waits = first.route_offsets[-1], first.dep_offsets[-1]
     padding = None if first.padding is None else joined("padding")
+    closing = None if first.closing is None else joined("closing")
     return replace(
         first,
         bytes=joined("bytes"),
@@ -35,4 +36,5 @@ def behind(first: Program, second: Program) -> Program:
         dep_row=np.concatenate([first.dep_row, second.dep_row + first.rows]),
         dep_lag=np.concatenate([first.dep_lag, second.dep_lag]),
         padding=padding,
+        closing=closing,
     )

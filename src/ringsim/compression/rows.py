@@ -93,5 +93,6 @@ class Rows:
             dep_row=dep_row,
             dep_lag=dep_lag,
             padding=np.concatenate([padding, bytes]),  # it leaves nobody
+            closing=None if old.closing is None else np.concatenate([old.closing, np.zeros(n)]),
             memory=links,
         )

@@ -17,7 +17,7 @@ from ringsim.units import format_rate, format_time, parse_rate, parse_time
 
 #: Keys of a protocol that are times, and those that are limits.
 TIMES = ("startup", "step_scale_up", "step_network", "send_overhead", "slice_overhead")
-LIMITS = ("channel_cap", "limit_scale_up", "limit_network")
+LIMITS = ("channel_cap", "limit_scale_up", "limit_network", "copy_bandwidth")
 
 
 @dataclass(frozen=True)

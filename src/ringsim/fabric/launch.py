@@ -2,8 +2,9 @@
 
 The same cards under the same library start a small all-reduce in 17 us or in 35, by nothing but who launches the
 kernels. That is neither the hardware's doing nor the protocol's, so it is stated apart from fabric files, once for each
-mode and library, in `topologies/launch/modes.toml`. It goes into the start-up of every protocol: what is fastest among
-protocols and algorithms stays so, and lower bounds, which begin with the start-up, stay true.
+mode and library, in `topologies/launch/modes.toml`. It goes into the start-up of every protocol, though none falls below 0:
+what is fastest among protocols and algorithms stays so where that does not happen, and lower bounds, which begin with the
+start-up, stay true.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ringsim.fabric.errors import FabricError, complain, suggest
-from ringsim.fabric.loading import SCHEMA, _data
+from ringsim.fabric.loading import SCHEMA, data_folder
 from ringsim.fabric.protocols import Protocol, ProtocolSet
 from ringsim.fabric.reading import read
 from ringsim.fabric.sheet import Fabric
@@ -126,7 +127,7 @@ def launches(path: Path | None = None) -> Launches:
     FabricError
         If the file cannot be read, or a key or value in it is wrong.
     """
-    path = path or _data() / "launch" / "modes.toml"
+    path = path or data_folder() / "launch" / "modes.toml"
     origin, tables = str(path), read(path)
     if tables.get("schema") != SCHEMA:
         wrong = "not a form of file that is known here"

@@ -38,7 +38,7 @@ SCHEMA = 1
 # --- where files are ----------------------------------------------------------------------------------
 
 
-def _data() -> Path:
+def data_folder() -> Path:
     """Find the shipped files: inside an installed package, or beside ``src`` in a working copy."""
     inside = Path(__file__).parents[1] / "topologies"
     return inside if inside.is_dir() else Path(__file__).parents[3] / "topologies"
@@ -50,12 +50,12 @@ def _names(folder: Path) -> list[str]:
 
 def available() -> list[str]:
     """List the names of the shipped fabrics."""
-    return _names(_data())
+    return _names(data_folder())
 
 
 def networks() -> list[str]:
     """List the names of the shipped networks."""
-    return _names(_data() / "networks")
+    return _names(data_folder() / "networks")
 
 
 def _is_path(name: str) -> bool:
@@ -101,7 +101,7 @@ def load(name_or_path: str, *, network: str | None = None, changes: Sequence[str
         If anything is wrong with the files or the changes, as
         ``FILE: key = value: what is wrong; what would be right``.
     """
-    path = Path(name_or_path) if _is_path(name_or_path) else _find(name_or_path, _data(), "fabric")
+    path = Path(name_or_path) if _is_path(name_or_path) else _find(name_or_path, data_folder(), "fabric")
     origin = str(path)
     tables = read(path)
     _check_schema(tables, origin)
@@ -155,7 +155,7 @@ def network_part(tables: dict[str, object], fabric: Path, instead: str | None) -
         wrong = f"network = {own} brings its own [nic]"
         raise complain(origin, "nic", nic, wrong, "remove [nic], or write the table [network] here as well")
     if instead is not None:
-        named = Path(instead) if _is_path(instead) else _find(instead, _data() / "networks", "network")
+        named = Path(instead) if _is_path(instead) else _find(instead, data_folder() / "networks", "network")
     elif own is None and nic is None:
         right = 'write a name such as network = "ib-hdr", or the tables [nic] and [network]'
         raise complain(origin, "network", "(missing)", "a fabric needs a network", right)
@@ -180,7 +180,7 @@ def _referenced(name: object, fabric: Path) -> Path:
         return beside
     shipped = name.removesuffix(".toml")
     if shipped in networks():
-        return _data() / "networks" / f"{shipped}.toml"
+        return data_folder() / "networks" / f"{shipped}.toml"
     wrong = f"there is neither a file {beside} nor a shipped network of this name"
     raise complain(str(fabric), "network", name, wrong, suggest(shipped, networks()))
 

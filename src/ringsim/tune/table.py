@@ -8,6 +8,7 @@ from typing import Any
 
 from ringsim.candidates import choices, pinned
 from ringsim.catalogue import find
+from ringsim.codecs import foreign
 from ringsim.collectives import COLLECTIVES
 from ringsim.compression import refusal
 from ringsim.question import DTYPES, Question, StudyError
@@ -129,7 +130,9 @@ def tune(
         As in `ringsim.study.answer`.
     """
     question = replace(question, size=asked[0], algorithm="auto", rings=None, slices=None, chunks=None)
-    topology, store = cluster(question), store or Store(None)
+    # What somebody else's codec does may be another thing tomorrow, under the same name.
+    unsteady = question.codec() is not None and foreign(question.compress)
+    topology, store = cluster(question), Store(None) if store is None or unsteady else store
     if question.model is not None and list(asked) != [question.payload()[0]]:
         raise StudyError(
             f"model = {question.model}: its gradients have {question.payload()[0]:,} bytes, which is the one size to tune"
