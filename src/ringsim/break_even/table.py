@@ -141,8 +141,14 @@ def weigh(
     if question.graph is not None:
         raise StudyError("graph: break-even changes the links of a fabric, and a graph's are its own; name a fabric")
     question = replace(question, compress="none")
-    asked = [replace(question, compress=spec).checked(COLLECTIVES) for spec in codecs]
-    if not asked or any(one.codec() is None for one in asked):
+    named = [replace(question, compress=spec).checked(COLLECTIVES) for spec in codecs]
+    # Whoever writes a codec in two ways has one row of it.
+    different = dict[str, Question]()
+    for one in named:
+        if (codec := one.codec()) is not None:
+            different.setdefault(codec.spec, one)
+    asked = list(different.values())
+    if not asked or any(one.codec() is None for one in named):
         raise StudyError("compress = none: name codecs to compare with no compression, such as int8")
     topology = cluster(question)
     assert isinstance(topology, Cluster)

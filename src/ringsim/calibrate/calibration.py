@@ -132,10 +132,10 @@ def split(points: Sequence[Point], seed: int, constants: int) -> tuple[list[bool
     sizes : tuple of int
         Bytes that are; none where too few would be left.
     """
-    asked = sorted({(point.log, point.bytes) for point in points})
+    # Two logs of the same cluster ask the same: what one is to predict must not be read from the other.
+    asked = sorted({point.question for point in points}, key=str)
     many = max(1, round(KEPT_BACK * len(asked)))
     back = {asked[i] for i in np.random.default_rng(seed).choice(len(asked), many, replace=False)}
-    left = {point.question for point in points if (point.log, point.bytes) not in back}
-    if len(left) <= constants:
+    if len(asked) - many <= constants:
         return [False] * len(points), ()
-    return [(point.log, point.bytes) in back for point in points], tuple(sorted(size for _, size in back))
+    return [point.question in back for point in points], tuple(sorted(size for *_, size in back))

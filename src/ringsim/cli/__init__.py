@@ -106,6 +106,12 @@ def _code(args: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except SystemError as error:
+        # Whoever presses Ctrl-C while a compiled function returns is told that it returned with an exception set.
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
     except MemoryError:
         complain("not enough memory for a cluster of this size; ask for fewer cards or fewer --rings")
     except (BrokenPipeError, _PipeClosedError):

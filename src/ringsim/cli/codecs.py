@@ -30,9 +30,10 @@ SUMS = {"linear": "add up", "quantiser": "again", "sparsifier": "merged"}
 def codecs(*, as_json: bool) -> None:
     """List the gradient codecs that `--compress` takes.
 
-    `ratio` is bytes of float32 for one byte of code, for a vector of a million elements. `encode`, `decode` and `add`
-    are what goes through a card's memory, in bytes for one byte of the vector. `codes` says how they become a sum: they
-    `add up`, are decoded and encoded `again` wherever something is added, are `merged` lists, or can only be `gathered`.
+    `ratio` is bytes of float32 for one byte of code, for a vector of a million elements. `encode` (work between rounds
+    included), `decode` and `add` are what goes through a card's memory, in bytes for one byte of the vector. `codes`
+    says how they become a sum: they `add up`, are decoded and encoded `again` wherever something is added, are `merged`
+    lists, or can only be `gathered`.
     """
     from ringsim.codecs import CODECS, parse
 
@@ -64,7 +65,9 @@ def _figures(codec: "Codec") -> dict[str, Any]:
         "timed_ratio": raw / timed,
         "encode_passes": passes(cost.encode),
         "decode_passes": passes(cost.decode),
-        "add_passes": passes(cost.add),
+        "between_passes": passes(cost.between),
+        # Codes that add up are added as numbers are, which costs nothing here (docs/design.md).
+        "add_passes": 0.0 if codec.combine == "linear" else passes(cost.add),
         "about": (type(codec).__doc__ or "").strip().splitlines()[0].replace("`", ""),
     }
 
@@ -74,7 +77,8 @@ def _show(listed: list[dict[str, Any]]) -> None:
 
     cells = [("write", "such as", "ratio", "encode", "decode", "add", "codes")]
     for one in listed:
-        passes = (f"{one[f'{part}_passes']:.2f}" for part in ("encode", "decode", "add"))
+        work = (one["encode_passes"] + one["between_passes"], one["decode_passes"], one["add_passes"])
+        passes = (f"{part:.2f}" for part in work)
         ratio = f"{'' if one['sized'] else '~'}{one['ratio']:.4g}"
         gathered = one["combine"] == "sparsifier" and not one["merges"]
         cells.append((one["usage"], one["example"], ratio, *passes, "gathered" if gathered else SUMS[one["combine"]]))
