@@ -4,6 +4,7 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,9 @@ def test_a_fifth_of_the_sizes_is_kept_back() -> None:
     assert split(points, 0, 5) == (kept, sizes)
     assert len({split(points, seed, 5)[1] for seed in range(20)}) > 10
     assert split(points[:12], 0, 5) == ([False] * 12, ())
+    # Of a second log of the same cluster the same sizes are kept back: they would say what is to be predicted.
+    twice = [*points, *(replace(point, log=point.log + 1) for point in points)]
+    assert split(twice, 0, 5)[0] == [*kept, *kept]
 
 
 def test_bands_include_their_ends() -> None:

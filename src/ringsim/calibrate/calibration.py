@@ -133,7 +133,7 @@ def split(points: Sequence[Point], seed: int, constants: int) -> tuple[list[bool
         Bytes that are; none where too few would be left.
     """
     # Two logs of the same cluster ask the same: what one is to predict must not be read from the other.
-    asked = sorted({point.question for point in points}, key=str)
+    asked = sorted({point.question for point in points}, key=lambda one: (one[0], one[1] or 0, one[2]))
     many = max(1, round(KEPT_BACK * len(asked)))
     back = {asked[i] for i in np.random.default_rng(seed).choice(len(asked), many, replace=False)}
     if len(asked) - many <= constants:
