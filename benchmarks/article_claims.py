@@ -80,6 +80,10 @@ class Answers:
             self._table.append({"question_id": key, "series": series, "version": __version__} | row)
         return self._table.rows[key]
 
+    def forget_the_rest(self) -> None:
+        """Drop rows that nobody asks for: those of other data sheets, and what a search came upon with them."""
+        self._table.keep_only(map(question_id, self.asked))
+
     def _simulated(self, question: Question) -> Result:
         """The fastest of the algorithms that the cluster and the codec have room for."""
         # Changes of constants move no route. Schedules of one cluster are kept, those of all would not fit.
@@ -183,9 +187,8 @@ def main(table: Table, picture: Path, quick: bool, plot_only: bool) -> None:
                     search(ask)
                 else:
                     ask(question)
-        # What a search came upon with other constants, and rows of other data sheets, are of no use any more.
         if not quick:
-            table.keep({table.rows[question_id(question)]["fingerprint"] for question in ask.asked})
+            ask.forget_the_rest()
     if quick:
         return
     try:

@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 
 _WORDS = {
     "question_id", "series", "version", "id", "fabric", "network", "fingerprint", "collective", "algorithm",
-    "protocol", "dtype", "engine", "jump", "changed", "compress", "model", "agree", "bottleneck", "busiest",
+    "protocol", "dtype", "engine", "jump", "placement", "changed", "compress", "model", "agree", "bottleneck", "busiest",
 }  # fmt: skip
 
 
@@ -107,13 +107,18 @@ class Table:
 
     def keep(self, current: set[str]) -> None:
         """Drop rows of other versions, and of data sheets whose fingerprint is not a `current` one."""
-        kept = {
-            key: row
+        self.keep_only(
+            key
             for key, row in self.rows.items()
             if row["version"] == __version__ and row["fingerprint"] in current
-        }
-        self.dropped = len(self.rows) - len(kept)
-        if self.dropped:
+        )  # fmt: skip
+
+    def keep_only(self, questions: Iterable[str]) -> None:
+        """Drop rows that answer none of these questions, by their ids."""
+        wanted = set(questions)
+        kept = {key: row for key, row in self.rows.items() if key in wanted}
+        self.dropped += len(self.rows) - len(kept)
+        if len(kept) < len(self.rows):
             self.rows = kept
             beside = self.path.with_suffix(".tmp")
             with beside.open("w", newline="", encoding="utf-8") as file:

@@ -41,8 +41,8 @@ FEW_STEPS = (
     "auto", "hierarchical-recursive-doubling", "hierarchical-one-shot-3", "hierarchical-two-shot-3", "in-switch",
 )  # fmt: skip
 
-#: Up to so many cards everybody can send to everybody.
-ALL_PAIRS = 64
+#: Up to so many cards everybody can send to everybody, in a node or between nodes.
+ALL_PAIRS, PAIRED = 256, ("one-shot", "hierarchical-one-shot", "hierarchical-one-shot-2")
 
 #: Every algorithm but those with a row for each pair of cards, which take longest to price and are nobody's best between
 #: nodes.
@@ -68,7 +68,7 @@ def small(size: int, algorithm: str = EVERY, changes: tuple[str, ...] = (), doma
 
 def growing(fabric: str, cards: int, domain: str | None = None) -> Question:
     """Eight bytes on so many cards."""
-    names = ONE_DOMAIN if domain else joined(*FEW_STEPS, *(("one-shot",) if cards <= ALL_PAIRS else ()))
+    names = ONE_DOMAIN if domain else joined(*FEW_STEPS, *(PAIRED if cards <= ALL_PAIRS else ()))
     return Question(fabric, cards, SIZES[0], algorithm=names, domain=domain)
 
 

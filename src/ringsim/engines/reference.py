@@ -141,5 +141,6 @@ def simulate(program: Program, *, progress: Callable[[int], None] | None = None)
         raise ProgramError(f"row {stuck[0]} waits for ever: the dependencies of {len(stuck)} rows form a circle")
     total = program.transfers
     base = program.startup
-    finish = program.finished(finish)
+    if program.closing is not None:
+        finish = finish + program.closing
     return Trace(start + base, left + base, finish + base, simulated=total, jumped=0, events=2 * total)
