@@ -637,3 +637,24 @@ def test_on_a_graph_only_protocols_can_be_changed(graph: Path, say: Any, capsys:
         main([*asked, "--set", "network.routing=hash"])
     assert stop.value.code == 2
     assert "a graph takes only the fabric's protocols" in capsys.readouterr().err
+
+
+def test_ctrl_c_as_a_compiled_function_returns_is_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python then says that it returned with an exception set; any other such error is a bug and stays one."""
+
+    def late(*_: object, **__: object) -> None:
+        raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+
+    def broken(*_: object, **__: object) -> None:
+        raise SystemError("of another kind")
+
+    monkeypatch.setattr("ringsim.cli.cli.main", late)
+    with pytest.raises(SystemExit) as end:
+        main(["run"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    monkeypatch.setattr("ringsim.cli.cli.main", broken)
+    with pytest.raises(SystemError, match="of another kind"):
+        main(["run"])

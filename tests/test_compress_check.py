@@ -336,3 +336,29 @@ def test_keys_are_explained(
     for name in inside:
         keys |= set(found[name][0] if isinstance(found[name], list) else found[name])
     assert {key for key in keys if f"`{key}`" not in section} == set()
+
+
+def test_nothing_summed_is_no_agreement(capsys: pytest.CaptureFixture[str]) -> None:
+    """No switch of these cards adds."""
+    for more in ((), ("--json",)):
+        words = ("compress-check", "--codec", "fp16", "--cards", "8", "--algorithm", "in-switch", *more)
+        code, out, err = say(capsys, *words)
+        assert (code, out) == (2, "")
+        assert err == (
+            "ringsim: error: algorithm = in-switch: no place on hccs with 2, 4, 8 cards, or too long to go through; "
+            "`ringsim run` says which\n"
+        )
+
+
+def test_the_list_counts_all_that_passes_through_memory_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    """PowerSGD works between its rounds as well; codes that add up are added for nothing, as numbers are."""
+    listed = {one["name"]: one for one in json.loads(say(capsys, "codecs", "--json")[1])["codecs"]}
+    cost, raw = parse("powersgd:4").cost, 4 * 2**20
+    between = cost.between.raw + cost.between.code * parse("powersgd:4").wire_bytes(2**20) / raw
+    assert listed["powersgd"]["between_passes"] == pytest.approx(between)
+    assert between > 1
+    assert listed["int8"]["between_passes"] == 0
+    assert {one["add_passes"] == 0 for one in listed.values() if one["combine"] == "linear"} == {True}
+    assert listed["int8"]["add_passes"] > 2
+    (line,) = [line for line in say(capsys, "codecs")[1].splitlines() if line.startswith("powersgd:RANK")]
+    assert line.split()[3] == f"{listed['powersgd']['encode_passes'] + between:.2f}"

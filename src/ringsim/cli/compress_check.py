@@ -81,12 +81,12 @@ def compress_check(
                 rows.append(_row(chosen, names, sheet, many, domain, own, seed))
         finally:
             progress.clear()
-    summed = any(one is not None for _, found in rows for one in found.values())
-    if algorithm is not None and not summed:
-        raise StudyError(
-            f"algorithm = {algorithm}: it has no place on {fabric} with {', '.join(map(str, counts))} cards, or takes long "
-            "to go through; `ringsim run` says which"
-        )
+        if all(one is None for _, found in rows for one in found.values()):
+            # Of nothing that was summed nobody may say that ranks agree about it.
+            raise StudyError(
+                f"algorithm = {', '.join(names)}: no place on {fabric} with {', '.join(map(str, counts))} cards, or too "
+                "long to go through; `ringsim run` says which"
+            )
     agree = all(one.agree for _, found in rows for one in found.values() if one is not None)
     finite = all(one.error < float("inf") for _, found in rows for one in found.values() if one is not None)
     fine = agree and finite and wire.declared in (None, wire.produced)
